@@ -1,0 +1,1 @@
+//! Who may do what: the one place that decides, and the proof of its decision.

@@ -1,0 +1,1 @@
+//! Routes, one page per surface. Handlers extract, ask for access, call an interaction, respond.

@@ -1,0 +1,1 @@
+//! What R4 defines, loaded once from `profiles/`: shapes, search parameters, compartments.

@@ -1,0 +1,1 @@
+//! FHIRPath over our resource model.

@@ -1,0 +1,1 @@
+//! HTTP plumbing without routes: negotiation, extraction, responses, middleware.

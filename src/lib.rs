@@ -1,0 +1,20 @@
+//! Vesta: a FHIR R4 interoperability server with a personal health record on top of it.
+//!
+//! `ARCHITECTURE.md` has the map; a module uses lower layers only.
+
+pub mod access;
+pub mod api;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod conformance;
+pub mod fhir;
+pub mod fhirpath;
+pub mod http;
+pub mod interaction;
+pub mod outcome;
+pub mod seal;
+pub mod search;
+pub mod server;
+pub mod store;
+pub mod validation;

@@ -1,0 +1,3 @@
+//! The `vesta` binary; everything is in the library.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Key ring, envelope encryption, compression and blind hashes; no input or output.

@@ -1,0 +1,102 @@
+//! Index keys: short byte strings, one or more for every searchable value of a resource.
+//!
+//! A key begins with the number of its (type, parameter) pair; what follows has a fixed length per
+//! kind of value, so that byte order within a parameter is the order of the values.
+//! Layout by kind: `docs/storage.md`.
+
+use smallvec::SmallVec;
+
+use crate::fhir::resource_type::ResourceType;
+
+/// Bytes of the longest key.
+pub const KEY_BYTES_MAX: usize = 24;
+
+/// An index key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Key(SmallVec<[u8; KEY_BYTES_MAX]>);
+
+/// Number of a (resource type, search parameter) pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ParameterNumber(pub u16);
+
+/// The number that the keys of resource types themselves begin with.
+const TYPE_KEYS: ParameterNumber = ParameterNumber(u16::MAX);
+
+impl Key {
+    /// A key that begins with a parameter's number.
+    pub fn new(parameter: ParameterNumber) -> Self {
+        Self(SmallVec::from_slice(&parameter.0.to_be_bytes()))
+    }
+
+    /// The key that every resource of a type has.
+    pub fn of_type(resource_type: ResourceType) -> Self {
+        Self::new(TYPE_KEYS).with(&resource_type.number().to_be_bytes())
+    }
+
+    /// A key from bytes that were stored.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        Self(SmallVec::from_slice(bytes))
+    }
+
+    /// The same key with more bytes behind.
+    #[must_use]
+    pub fn with(mut self, bytes: &[u8]) -> Self {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+
+    /// The same key with a number whose byte order is its numeric order.
+    #[must_use]
+    pub fn with_ordered(self, value: i64) -> Self {
+        let flipped = value.cast_unsigned() ^ (1 << 63);
+        self.with(&flipped.to_be_bytes())
+    }
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The smallest key behind all that begin with this one; `None` behind `ff ff ...`.
+    pub fn successor(&self) -> Option<Self> {
+        let mut bytes = self.0.clone();
+        while let Some(last) = bytes.pop() {
+            if last < u8::MAX {
+                bytes.push(last + 1);
+                return Some(Self(bytes));
+            }
+        }
+        None
+    }
+}
+
+/// All index entries of one resource version.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Entries {
+    /// Every searchable value, sorted, without duplicates; the type's own key among them.
+    pub keys: Vec<Key>,
+    /// Blind hashes of the patients in whose compartment the resource is, sorted.
+    pub compartments: Vec<i64>,
+    /// The main clinical date in ms since the epoch; last-updated when there is none.
+    pub date_ms: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Key, ParameterNumber};
+
+    #[test]
+    fn byte_order_is_numeric_order() {
+        let key = |value| Key::new(ParameterNumber(7)).with_ordered(value);
+        let values = [i64::MIN, -5, -1, 0, 1, 77, i64::MAX];
+        assert!(values.windows(2).all(|pair| key(pair[0]) < key(pair[1])));
+    }
+
+    #[test]
+    fn a_successor_is_behind_every_key_with_the_prefix() {
+        let key = Key::from_bytes(&[1, 0xff]);
+        assert_eq!(key.successor(), Some(Key::from_bytes(&[2])));
+        assert!(Key::from_bytes(&[1, 0xff, 0xff, 0xff]) < key.successor().unwrap());
+        assert_eq!(Key::from_bytes(&[0xff]).successor(), None);
+    }
+}

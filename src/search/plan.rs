@@ -1,0 +1,160 @@
+//! A plan: what a store has to look for, without any FHIR in it.
+//!
+//! The driver is walked in order, everything it yields is tested against the residual. A plan is
+//! exact on its predicates; what keys only approximate is verified by the caller on the opened
+//! resource. Both stores test with [`Predicate::holds`], so that they cannot differ.
+
+use crate::search::key::{Entries, Key};
+
+/// What is known of a stored resource without opening its body.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate<'a> {
+    /// Its logical id.
+    pub id: &'a str,
+    /// When its current version was written, in ms since the epoch.
+    pub last_updated_ms: i64,
+    /// Its index entries.
+    pub entries: &'a Entries,
+}
+
+/// A condition on index entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Predicate {
+    /// Holds for everything.
+    All,
+    /// Holds for nothing.
+    Nothing,
+    /// One of the keys is this one.
+    Key(Key),
+    /// One of the keys is in this range.
+    Range(KeyRange),
+    /// The resource is in the compartment with this blind hash.
+    Compartment(i64),
+    /// The logical id is one of these.
+    Ids(Vec<String>),
+    /// Last updated in `low_ms..high_ms`.
+    LastUpdated {
+        /// The first millisecond that counts.
+        low_ms: i64,
+        /// The first millisecond that no longer counts.
+        high_ms: i64,
+    },
+    /// All of these hold.
+    And(Vec<Predicate>),
+    /// One of these holds.
+    Or(Vec<Predicate>),
+    /// This does not hold.
+    Not(Box<Predicate>),
+}
+
+/// Keys from `low` up to but not including `high`, optionally with a condition on their tail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRange {
+    /// The first key that counts.
+    pub low: Key,
+    /// The first key that no longer counts.
+    pub high: Key,
+    /// A further condition on the bytes behind an offset.
+    pub tail: Option<Tail>,
+}
+
+/// The bytes of a key from `offset` on must be in `low..high`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tail {
+    /// Where the tail begins.
+    pub offset: usize,
+    /// The first tail that counts; empty for no bound.
+    pub low: Vec<u8>,
+    /// The first tail that no longer counts; empty for no bound.
+    pub high: Vec<u8>,
+}
+
+impl KeyRange {
+    /// All keys that begin with `prefix`.
+    pub fn prefix(prefix: Key) -> Self {
+        let high = prefix
+            .successor()
+            .unwrap_or_else(|| prefix.clone().with(&[u8::MAX; 8]));
+        Self {
+            low: prefix,
+            high,
+            tail: None,
+        }
+    }
+
+    /// Whether `key` is in the range.
+    pub fn contains(&self, key: &Key) -> bool {
+        *key >= self.low && *key < self.high && self.tail.as_ref().is_none_or(|t| t.holds(key))
+    }
+}
+
+impl Tail {
+    fn holds(&self, key: &Key) -> bool {
+        let tail = key.as_bytes().get(self.offset..).unwrap_or_default();
+        (self.low.is_empty() || tail >= self.low.as_slice())
+            && (self.high.is_empty() || tail < self.high.as_slice())
+    }
+}
+
+impl Predicate {
+    /// Whether the predicate holds for a candidate.
+    pub fn holds(&self, candidate: &Candidate<'_>) -> bool {
+        match self {
+            Self::All => true,
+            Self::Nothing => false,
+            Self::Key(key) => candidate.entries.keys.binary_search(key).is_ok(),
+            Self::Range(range) => {
+                let keys = &candidate.entries.keys;
+                let first = keys.partition_point(|key| *key < range.low);
+                let tail = keys.get(first..).unwrap_or_default();
+                tail.iter()
+                    .take_while(|key| **key < range.high)
+                    .any(|key| range.contains(key))
+            }
+            Self::Compartment(owner) => candidate.entries.compartments.contains(owner),
+            Self::Ids(ids) => ids.iter().any(|id| id == candidate.id),
+            Self::LastUpdated { low_ms, high_ms } => {
+                (*low_ms..*high_ms).contains(&candidate.last_updated_ms)
+            }
+            Self::And(all) => all.iter().all(|one| one.holds(candidate)),
+            Self::Or(any) => any.iter().any(|one| one.holds(candidate)),
+            Self::Not(inner) => !inner.holds(candidate),
+        }
+    }
+}
+
+/// The order in which matches come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// By creation, newest first: the default.
+    NewestFirst,
+    /// By creation, oldest first: the default read backwards, for `previous`.
+    OldestFirst,
+}
+
+/// What a store has to look for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// What is walked. `Key`, `Range`, `Compartment`, `Ids` (with one [`Plan::type_key`]), `Or` of
+    /// these, or `All`.
+    pub driver: Predicate,
+    /// What everything the driver yields is tested against.
+    pub residual: Predicate,
+    /// The type that `Ids` belong to, as its key.
+    pub type_key: Option<Key>,
+}
+
+/// Which part of a plan's matches is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    /// The order of the matches.
+    pub order: Order,
+    /// Only matches behind this creation sequence, in the window's order.
+    pub after: Option<i64>,
+    /// Only matches created up to this sequence: the newest when page one was made.
+    pub high_water: Option<i64>,
+    /// How many matches at most.
+    pub limit: usize,
+    /// How many candidates may be examined before the store gives back what it has.
+    pub examined_max: usize,
+}

@@ -1,0 +1,1 @@
+//! The server: every part put together, listening, and stopped gracefully.
