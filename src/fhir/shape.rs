@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use compact_str::CompactString;
 
+use crate::fhir::primitive::Primitive;
 use crate::fhir::resource_type::ResourceType;
 
 type FastMap<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
@@ -41,6 +42,9 @@ pub struct TypeShape {
     pub is_abstract: bool,
     /// All its elements, inherited ones included, in the order of the definition (which XML uses).
     pub elements: Vec<ElementShape>,
+    /// Which primitive it is, when it is one.
+    pub primitive: Option<Primitive>,
+    required: u128,
     by_member: FastMap<CompactString, Member>,
 }
 
@@ -252,13 +256,26 @@ impl TypeShape {
             base,
             is_abstract,
             elements: Vec::new(),
+            primitive: match kind {
+                TypeKind::Primitive => Primitive::from_name(name),
+                _ => None,
+            },
+            required: 0,
             by_member: FastMap::default(),
         }
+    }
+
+    /// The elements that must occur: bit `n` stands for the element at position `n`.
+    pub fn required_elements(&self) -> u128 {
+        self.required
     }
 
     fn index_members(&mut self, names: &[CompactString]) {
         for (position, element) in self.elements.iter().enumerate() {
             let place = u16::try_from(position).unwrap_or(u16::MAX);
+            if element.min > 0 {
+                self.required |= element_bit(place);
+            }
             for &value_type in &element.types {
                 let type_name = names
                     .get(usize::from(value_type.0))
@@ -278,6 +295,12 @@ impl TypeShape {
             }
         }
     }
+}
+
+/// The bit that stands for the element at `position` in sets of elements; no type of R4 has more
+/// than 128, and what stands behind them has no bit.
+pub fn element_bit(position: u16) -> u128 {
+    1_u128.checked_shl(u32::from(position)).unwrap_or(0)
 }
 
 /// The JSON member name of a choice: `value` and `dateTime` give `valueDateTime`.
