@@ -1,1 +1,212 @@
 //! Typed settings, one file per subsystem; the only reader of environment and config files.
+//!
+//! Precedence: command line, then `VESTA_*` environment variables, then the TOML file, then the
+//! defaults written here. Nested settings use two underscores in the environment:
+//! `VESTA_LIMITS__BODY_BYTES_MAX`. Reference: `docs/configuration.md`.
+
+pub mod keys;
+pub mod limits;
+pub mod rest;
+pub mod store;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+
+use crate::config::keys::KeysConfig;
+use crate::config::limits::Limits;
+use crate::config::rest::RestConfig;
+use crate::config::store::{EmbeddedConfig, MongoConfig};
+
+/// Everything that can be set.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// `embedded:PATH` or a `mongodb://` URI.
+    pub store: String,
+    /// The address clients use, when it is not `http://LISTEN`; the FHIR base is `/fhir` below it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
+    /// How access is decided; it has no default, so that an open server is always asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access: Option<AccessMode>,
+    /// What the log shows, in the syntax of `RUST_LOG`.
+    pub log: String,
+    /// Bounds on requests and work.
+    pub limits: Limits,
+    /// Where the master key comes from.
+    pub keys: KeysConfig,
+    /// Choices that FHIR leaves to the server.
+    pub rest: RestConfig,
+    /// The embedded store.
+    pub embedded: EmbeddedConfig,
+    /// The MongoDB store.
+    pub mongo: MongoConfig,
+}
+
+/// How access is decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum AccessMode {
+    /// SMART on FHIR: every request needs a right that can be shown.
+    Smart,
+    /// Nobody is asked for anything; loopback only, for development, tests and benchmarks.
+    Open,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            store: "embedded:vesta-data".to_owned(),
+            base_url: None,
+            access: None,
+            log: "info".to_owned(),
+            limits: Limits::default(),
+            keys: KeysConfig::default(),
+            rest: RestConfig::default(),
+            embedded: EmbeddedConfig::default(),
+            mongo: MongoConfig::default(),
+        }
+    }
+}
+
+/// What the command line sets; what is `None` is left to the environment, the file, the default.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Overrides {
+    /// As [`Config::listen`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<SocketAddr>,
+    /// As [`Config::store`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
+    /// As [`Config::base_url`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
+    /// As [`Config::access`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access: Option<AccessMode>,
+    /// As [`Config::log`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+}
+
+/// A setting that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file named on the command line is not there.
+    #[error("the configuration file {0} does not exist")]
+    NoFile(PathBuf),
+    /// A value is missing, unknown or of the wrong form.
+    #[error("configuration: {0}")]
+    Unusable(String),
+}
+
+/// Variables that begin with `VESTA_` and are no settings.
+const NOT_SETTINGS: [&str; 2] = ["config", "test_data"];
+
+impl Config {
+    /// Puts the settings together.
+    pub fn load(file: Option<PathBuf>, overrides: &Overrides) -> Result<Self, ConfigError> {
+        let file = file.or_else(|| Env::var("VESTA_CONFIG").map(PathBuf::from));
+        let mut figment = Figment::from(Serialized::defaults(Self::default()));
+        if let Some(path) = file {
+            if !path.is_file() {
+                return Err(ConfigError::NoFile(path));
+            }
+            figment = figment.merge(Toml::file_exact(path));
+        }
+        let environment = Env::prefixed("VESTA_").split("__").ignore(&NOT_SETTINGS);
+        let config: Self = figment
+            .merge(environment)
+            .merge(Serialized::defaults(overrides))
+            .extract()
+            .map_err(|error| ConfigError::Unusable(error.to_string()))?;
+        config.check()
+    }
+
+    /// The FHIR base URL that clients use.
+    pub fn fhir_base(&self) -> String {
+        match &self.base_url {
+            Some(url) => format!("{}/fhir", url.trim_end_matches('/')),
+            None => format!("http://{}/fhir", self.listen),
+        }
+    }
+
+    fn check(self) -> Result<Self, ConfigError> {
+        if self.access == Some(AccessMode::Open) && !self.listen.ip().is_loopback() {
+            return Err(ConfigError::Unusable(format!(
+                "access = open asks nobody for anything and therefore listens on loopback only, \
+                 not on {}; listen on 127.0.0.1",
+                self.listen
+            )));
+        }
+        let known = self.store.starts_with("embedded:")
+            || self.store.starts_with("mongodb://")
+            || self.store.starts_with("mongodb+srv://");
+        if !known {
+            return Err(ConfigError::Unusable(
+                "store must be embedded:PATH or a mongodb:// URI".to_owned(),
+            ));
+        }
+        let base_is_usable = self.base_url.as_deref().is_none_or(|url| {
+            (url.starts_with("http://") || url.starts_with("https://")) && !url.contains(['?', '#'])
+        });
+        if !base_is_usable {
+            return Err(ConfigError::Unusable(
+                "base_url must begin with http:// or https:// and have no query".to_owned(),
+            ));
+        }
+        Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::{AccessMode, Config, Overrides};
+
+    fn open_on(listen: &str) -> Overrides {
+        Overrides {
+            listen: listen.parse::<SocketAddr>().ok(),
+            access: Some(AccessMode::Open),
+            ..Overrides::default()
+        }
+    }
+
+    #[test]
+    fn open_mode_listens_on_loopback_only() {
+        assert!(Config::load(None, &open_on("127.0.0.1:0")).is_ok());
+        assert!(Config::load(None, &open_on("[::1]:0")).is_ok());
+        let refused = Config::load(None, &open_on("0.0.0.0:0")).unwrap_err();
+        assert!(refused.to_string().contains("loopback"));
+    }
+
+    #[test]
+    fn the_file_is_below_the_command_line() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(
+            &file,
+            "listen = \"127.0.0.1:1\"\nlog = \"debug\"\n[limits]\npage_max = 7\n",
+        )
+        .unwrap();
+        let config = Config::load(Some(file.path().into()), &open_on("127.0.0.1:2")).unwrap();
+        assert_eq!(config.listen.port(), 2);
+        assert_eq!(config.log, "debug");
+        assert_eq!(config.limits.page_max, 7);
+    }
+
+    #[test]
+    fn an_unknown_setting_is_refused_by_name() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, "[limits]\npages = 7\n").unwrap();
+        let refused = Config::load(Some(file.path().into()), &Overrides::default()).unwrap_err();
+        assert!(refused.to_string().contains("pages"), "{refused}");
+    }
+}

@@ -1,0 +1,64 @@
+//! Bounds on requests and on the work one request may cause.
+
+use serde::{Deserialize, Serialize};
+
+/// A limit on everything that a client could make large.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Bytes of a request body, after decompression.
+    pub body_bytes_max: usize,
+    /// Entries of a transaction or batch.
+    pub bundle_entries_max: usize,
+    /// How deep a resource may nest.
+    pub depth_max: usize,
+    /// Bytes of one string in a resource.
+    pub string_bytes_max: usize,
+    /// Attributes of one XML element.
+    pub xml_attributes_max: usize,
+    /// Problems listed in one `OperationOutcome`.
+    pub issues_max: usize,
+    /// Parameters of one search.
+    pub search_parameters_max: usize,
+    /// Values of one search parameter, separated by commas.
+    pub search_values_max: usize,
+    /// Matches on one page at most; a larger `_count` is cut to it.
+    pub page_max: usize,
+    /// Matches on one page when `_count` is absent.
+    pub page_default: usize,
+    /// Resources one search may examine before it is refused as too costly.
+    pub examined_max: usize,
+    /// Up to this many matches `Bundle.total` is counted exactly.
+    pub total_max: u64,
+    /// How often an interaction is started again after a conflict.
+    pub retries_max: u32,
+    /// Seconds one request may take.
+    pub request_seconds_max: u64,
+    /// Requests worked on at once.
+    pub requests_at_once_max: usize,
+    /// Seconds a graceful stop waits for requests under way.
+    pub shutdown_seconds_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes_max: 64 << 20,
+            bundle_entries_max: 50_000,
+            depth_max: 64,
+            string_bytes_max: 16 << 20,
+            xml_attributes_max: 32,
+            issues_max: 50,
+            search_parameters_max: 64,
+            search_values_max: 1000,
+            page_max: 1000,
+            page_default: 20,
+            examined_max: 200_000,
+            total_max: 10_000,
+            retries_max: 12,
+            request_seconds_max: 60,
+            requests_at_once_max: 1024,
+            shutdown_seconds_max: 30,
+        }
+    }
+}
