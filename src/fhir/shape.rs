@@ -42,6 +42,9 @@ pub struct TypeShape {
     pub is_abstract: bool,
     /// All its elements, inherited ones included, in the order of the definition (which XML uses).
     pub elements: Vec<ElementShape>,
+    /// What every value of it must keep, inherited rules included; indexes for
+    /// [`Shapes::invariant`].
+    pub invariants: Vec<u16>,
     /// Which primitive it is, when it is one.
     pub primitive: Option<Primitive>,
     required: u128,
@@ -72,7 +75,7 @@ pub struct ElementShape {
     pub is_modifier: bool,
     /// Whether XML writes it as an attribute (`Element.id`, `Extension.url`).
     pub is_xml_attribute: bool,
-    /// Invariants by key, indexes for [`Shapes::invariant`].
+    /// Rules for this element beside those of its type; indexes for [`Shapes::invariant`].
     pub invariants: Vec<u16>,
 }
 
@@ -256,6 +259,7 @@ impl TypeShape {
             base,
             is_abstract,
             elements: Vec::new(),
+            invariants: Vec::new(),
             primitive: match kind {
                 TypeKind::Primitive => Primitive::from_name(name),
                 _ => None,
