@@ -12,3 +12,4 @@ pub mod reference;
 pub mod resource;
 pub mod resource_type;
 pub mod shape;
+pub mod xml;
