@@ -7,6 +7,7 @@ pub mod date;
 pub mod id;
 pub mod instant;
 pub mod json;
+pub mod patch;
 pub mod primitive;
 pub mod reference;
 pub mod resource;

@@ -8,8 +8,8 @@
 mod attribute;
 mod markup;
 mod narrative;
-mod primitive;
 mod read;
+mod scalar;
 mod write;
 
 use std::borrow::Cow;

@@ -5,12 +5,13 @@
 
 use compact_str::CompactString;
 
+use crate::fhir::primitive::Primitive;
 use crate::fhir::resource::{Node, Object, Resource};
 use crate::fhir::resource_type::ResourceType;
 use crate::fhir::shape::{Found, Shapes, TypeId, TypeKind};
 use crate::fhir::xml::attribute::{self, Attribute};
 use crate::fhir::xml::markup::{Markup, Namespace, TRUNCATED, Tag, Token, split_name};
-use crate::fhir::xml::{XmlError, XmlLimits, inside, narrative, open, primitive};
+use crate::fhir::xml::{XmlError, XmlLimits, inside, narrative, open, scalar};
 
 /// Reads a document that is one resource.
 pub(super) fn resource(
@@ -137,7 +138,7 @@ impl<'a, 's> Reader<'a, 's> {
             let reason = "This element is not defined here.";
             return Err(inside(self.markup.fail(reason), tag.local, None));
         };
-        let is_narrative = self.shapes.name(found.value_type) == "xhtml";
+        let is_narrative = self.primitive_of(found.value_type) == Primitive::Xhtml;
         match (is_narrative, tag.namespace) {
             (true, Namespace::Xhtml) | (false, Namespace::Fhir) => Ok(found),
             (true, _) => {
@@ -180,10 +181,12 @@ impl<'a, 's> Reader<'a, 's> {
         let levels = usize::from(is_array) + usize::from(kind != Some(TypeKind::Primitive));
         self.enter(levels)?;
         let value = match kind {
-            Some(TypeKind::Primitive) if self.shapes.name(value_type) == "xhtml" => {
-                Value::of(Node::String(narrative::read(&mut self.markup, tag)?))
-            }
-            Some(TypeKind::Primitive) => self.primitive(tag, value_type)?,
+            Some(TypeKind::Primitive) => match self.primitive_of(value_type) {
+                Primitive::Xhtml => {
+                    Value::of(Node::String(narrative::read(&mut self.markup, tag)?))
+                }
+                primitive => self.primitive(tag, value_type, primitive)?,
+            },
             Some(TypeKind::Resource) => self.nested_resource(tag)?,
             Some(TypeKind::Complex | TypeKind::Backbone) | None => self.complex(tag, value_type)?,
         };
@@ -225,13 +228,18 @@ impl<'a, 's> Reader<'a, 's> {
         Ok(Value::of(Node::Object(object)))
     }
 
-    fn primitive(&mut self, tag: &Tag<'a>, type_id: TypeId) -> Result<Value, XmlError> {
+    fn primitive(
+        &mut self,
+        tag: &Tag<'a>,
+        type_id: TypeId,
+        primitive: Primitive,
+    ) -> Result<Value, XmlError> {
         let mut value = Value::default();
         let mut side = Object::new();
         for attribute in self.meaningful(tag) {
             let text = self.text(attribute)?;
             match attribute.name {
-                "value" => value.node = Some(primitive::node(self.shapes.name(type_id), text)),
+                "value" => value.node = Some(scalar::node(primitive, text)),
                 "id" => side.push("id".into(), Node::String(text)),
                 _ => return Err(self.unknown_attribute(attribute)),
             }
@@ -249,6 +257,13 @@ impl<'a, 's> Reader<'a, 's> {
             return Err(self.markup.fail(EMPTY));
         }
         Ok(value)
+    }
+
+    fn primitive_of(&self, type_id: TypeId) -> Primitive {
+        let shape = self.shapes.shape(type_id);
+        shape
+            .and_then(|shape| shape.primitive)
+            .unwrap_or(Primitive::String)
     }
 
     /// Reads an element that holds a resource, as `contained`.

@@ -5,10 +5,11 @@
 
 use compact_str::CompactString;
 
+use crate::fhir::primitive::Primitive;
 use crate::fhir::resource::{Node, Object};
 use crate::fhir::resource_type::ResourceType;
 use crate::fhir::shape::{Found, Shapes, TypeId, TypeKind};
-use crate::fhir::xml::{FHIR_NAMESPACE, XmlError, attribute, fail, inside, narrative, primitive};
+use crate::fhir::xml::{FHIR_NAMESPACE, XmlError, attribute, fail, inside, narrative, scalar};
 
 /// How deep elements may nest; every tree that was read is far below it.
 const DEPTH_MAX: usize = 256;
@@ -205,11 +206,14 @@ impl<'s> Writer<'s> {
     }
 
     fn primitive(&mut self, single: Single<'_>) -> Result<(), XmlError> {
-        let type_name = self.shapes.name(single.value_type);
+        let shape = self.shapes.shape(single.value_type);
+        let primitive = shape
+            .and_then(|shape| shape.primitive)
+            .unwrap_or(Primitive::String);
         let text = match single.value {
             None | Some(Node::Null) => None,
             Some(node) => Some(
-                primitive::text(type_name, node)
+                scalar::text(primitive, node)
                     .ok_or_else(|| refuse("The JSON type is not that of this element."))?,
             ),
         };
@@ -218,7 +222,7 @@ impl<'s> Writer<'s> {
             Some(Node::Object(side)) if !side.is_empty() => Some(side),
             Some(_) => return Err(refuse(NOT_OBJECT)),
         };
-        if type_name == "xhtml" {
+        if primitive == Primitive::Xhtml {
             return self.narrative(text, side);
         }
         if text.is_none() && side.is_none() {
