@@ -4,6 +4,8 @@
 //! `docs/conformance.md`.
 
 mod code_set;
+pub mod compartment;
 pub mod registry;
+pub mod search_parameter;
 mod structure;
 mod table;

@@ -4,7 +4,9 @@
 //! bytes and a new one gives a readable difference. The tables are read by `conformance`.
 
 mod codes;
+mod compartments;
 mod definition;
+mod parameters;
 mod structures;
 
 use std::fs;
@@ -12,6 +14,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use definition::Definitions;
+use parameters::Numbers;
 
 /// What a run wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +23,10 @@ pub struct Summary {
     pub types: usize,
     /// Value sets of required bindings.
     pub code_sets: usize,
+    /// Search parameters, each counted once for all types it applies to.
+    pub search_parameters: usize,
+    /// Compartments.
+    pub compartments: usize,
 }
 
 /// Why there are no new tables.
@@ -49,17 +56,39 @@ pub enum DistillError {
     },
 }
 
+const STRUCTURES: &str = "r4-structures.tsv";
+const CODES: &str = "r4-codes.tsv";
+const PARAMETERS: &str = "r4-search-parameters.tsv";
+const COMPARTMENTS: &str = "r4-compartments.tsv";
+
 /// Distils `package`, a `.tgz` as npm has it, into the tables in the directory `out`.
 pub fn run(package: &Path, out: &Path) -> Result<Summary, DistillError> {
     let definitions = Definitions::read(package)?;
     let structures = structures::table(&definitions)?;
     let codes = codes::table(&definitions, &structures.value_sets);
-    write(out, "r4-structures.tsv", &structures.text)?;
-    write(out, "r4-codes.tsv", &codes)?;
+    let known = Numbers::read(&read_present(out, PARAMETERS)?)?;
+    let (parameters, search_parameters) = parameters::table(&definitions, known)?;
+    let (compartments, compartment_count) = compartments::table(&definitions);
+    write(out, STRUCTURES, &structures.text)?;
+    write(out, CODES, &codes)?;
+    write(out, PARAMETERS, &parameters)?;
+    write(out, COMPARTMENTS, &compartments)?;
     Ok(Summary {
         types: structures.types,
         code_sets: structures.value_sets.len(),
+        search_parameters,
+        compartments: compartment_count,
     })
+}
+
+/// The table as it is now; nothing when there is none.
+fn read_present(out: &Path, name: &str) -> Result<String, DistillError> {
+    let path = out.join(name);
+    match fs::read_to_string(&path) {
+        Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(source) => Err(DistillError::Table { path, source }),
+        Ok(text) => Ok(text),
+    }
 }
 
 fn write(out: &Path, name: &str, text: &str) -> Result<(), DistillError> {

@@ -2,8 +2,13 @@
 //!
 //! Which facts there are is decided by the tables under `profiles/`, which are part of the program.
 
+use compact_str::CompactString;
+
+use crate::conformance::compartment::{CompartmentKind, Compartments};
+use crate::conformance::search_parameter::{Parameters, SearchParameter};
 use crate::conformance::table::Table;
-use crate::conformance::{code_set, structure};
+use crate::conformance::{code_set, compartment, search_parameter, structure};
+use crate::fhir::resource_type::ResourceType;
 use crate::fhir::shape::Shapes;
 
 const CODES: Table = Table {
@@ -14,11 +19,21 @@ const STRUCTURES: Table = Table {
     file: "profiles/r4-structures.tsv",
     text: include_str!("../../profiles/r4-structures.tsv"),
 };
+const PARAMETERS: Table = Table {
+    file: "profiles/r4-search-parameters.tsv",
+    text: include_str!("../../profiles/r4-search-parameters.tsv"),
+};
+const COMPARTMENTS: Table = Table {
+    file: "profiles/r4-compartments.tsv",
+    text: include_str!("../../profiles/r4-compartments.tsv"),
+};
 
 /// The definitions of R4.
 #[derive(Debug)]
 pub struct Registry {
     shapes: Shapes,
+    parameters: Parameters,
+    compartments: Compartments,
 }
 
 /// A table under `profiles/` does not hold what it should.
@@ -36,14 +51,48 @@ pub struct RegistryError {
 impl Registry {
     /// Loads the tables that are part of the program.
     pub fn load() -> Result<Self, RegistryError> {
+        let shapes = structure::read(STRUCTURES, code_set::read(CODES)?)?;
         Ok(Self {
-            shapes: structure::read(STRUCTURES, code_set::read(CODES)?)?,
+            parameters: search_parameter::read(PARAMETERS, &shapes)?,
+            compartments: compartment::read(COMPARTMENTS)?,
+            shapes,
         })
     }
 
     /// The shapes of all resources and data types.
     pub fn shapes(&self) -> &Shapes {
         &self.shapes
+    }
+
+    /// The search parameters that apply to a resource type, those of all types among them, sorted
+    /// by code.
+    pub fn search_parameters(&self, resource_type: ResourceType) -> &[SearchParameter] {
+        self.parameters
+            .get(usize::from(resource_type.number()))
+            .map_or(&[], Vec::as_slice)
+    }
+
+    /// The search parameter of a resource type that is called `code`.
+    pub fn search_parameter(
+        &self,
+        resource_type: ResourceType,
+        code: &str,
+    ) -> Option<&SearchParameter> {
+        let parameters = self.search_parameters(resource_type);
+        let place = parameters
+            .binary_search_by(|probe| probe.code.as_str().cmp(code))
+            .ok()?;
+        parameters.get(place)
+    }
+
+    /// The codes of the parameters by which resources of a type get into a compartment;
+    /// [`compartment::ITSELF`] where a resource is in its own.
+    pub fn compartment(
+        &self,
+        kind: CompartmentKind,
+        resource_type: ResourceType,
+    ) -> &[CompactString] {
+        self.compartments.parameters(kind, resource_type)
     }
 }
 

@@ -57,11 +57,11 @@ impl Line {
     }
 
     /// An error about this line.
-    pub(super) fn error(self, problem: &'static str) -> RegistryError {
+    pub(super) fn error(self, problem: &str) -> RegistryError {
         RegistryError {
             file: self.file,
             line: self.number,
-            problem: problem.into(),
+            problem: problem.to_owned(),
         }
     }
 }

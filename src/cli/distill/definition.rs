@@ -12,8 +12,8 @@ use serde::Deserialize;
 
 use super::DistillError;
 
-/// The bundles that hold the definitions; the package has examples and profiles beside them.
-const BUNDLES: [&str; 7] = [
+/// The files that hold the definitions; the package has examples and profiles beside them.
+const FILES: [&str; 8] = [
     "package/Bundle-types.json",
     "package/Bundle-resources.json",
     "package/Bundle-searchParams.json",
@@ -21,6 +21,8 @@ const BUNDLES: [&str; 7] = [
     "package/Bundle-v2-valuesets.json",
     "package/Bundle-v3-valuesets.json",
     EXPANSIONS,
+    // Of the parameters that R4 defines this one alone is missing in the bundle.
+    "package/SearchParameter-filter.json",
 ];
 
 /// Value sets as HL7 expanded them.
@@ -37,11 +39,10 @@ pub(super) struct Definitions {
     pub(super) expansions: BTreeMap<String, ValueSet>,
     /// Code systems by URL.
     pub(super) code_systems: BTreeMap<String, CodeSystem>,
-}
-
-#[derive(Deserialize)]
-struct Bundle {
-    entry: Vec<Entry>,
+    /// Search parameters by URL.
+    pub(super) parameters: BTreeMap<String, Parameter>,
+    /// Compartments by the type that they are about.
+    pub(super) compartments: BTreeMap<String, Compartment>,
 }
 
 #[derive(Deserialize)]
@@ -56,6 +57,13 @@ enum Definition {
     Structure(Structure),
     ValueSet(ValueSet),
     CodeSystem(CodeSystem),
+    #[serde(rename = "SearchParameter")]
+    Parameter(Parameter),
+    #[serde(rename = "CompartmentDefinition")]
+    Compartment(Compartment),
+    Bundle {
+        entry: Vec<Entry>,
+    },
     #[serde(other)]
     Other,
 }
@@ -200,6 +208,49 @@ pub(super) struct Concept {
     pub(super) concept: Vec<Concept>,
 }
 
+/// A `SearchParameter`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Parameter {
+    pub(super) url: String,
+    pub(super) code: String,
+    pub(super) base: Vec<String>,
+    pub(super) r#type: String,
+    pub(super) expression: Option<String>,
+    #[serde(default)]
+    pub(super) target: Vec<String>,
+    #[serde(default)]
+    pub(super) comparator: Vec<String>,
+    #[serde(default)]
+    pub(super) modifier: Vec<String>,
+    pub(super) multiple_or: Option<bool>,
+    pub(super) multiple_and: Option<bool>,
+    #[serde(default)]
+    pub(super) component: Vec<Component>,
+}
+
+/// A part of a composite search parameter.
+#[derive(Deserialize)]
+pub(super) struct Component {
+    pub(super) definition: String,
+    pub(super) expression: String,
+}
+
+/// A `CompartmentDefinition`.
+#[derive(Deserialize)]
+pub(super) struct Compartment {
+    code: String,
+    pub(super) resource: Vec<CompartmentResource>,
+}
+
+/// How resources of one type get into a compartment.
+#[derive(Deserialize)]
+pub(super) struct CompartmentResource {
+    pub(super) code: String,
+    #[serde(default)]
+    pub(super) param: Vec<String>,
+}
+
 impl Definitions {
     /// Reads the definitions from a package.
     pub(super) fn read(package: &Path) -> Result<Self, DistillError> {
@@ -210,49 +261,82 @@ impl Definitions {
         for entry in archive.entries().map_err(DistillError::Read)? {
             let mut entry = entry.map_err(DistillError::Read)?;
             let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-            if BUNDLES.contains(&name.as_str()) {
+            if FILES.contains(&name.as_str()) {
                 let mut bytes = Vec::new();
                 entry.read_to_end(&mut bytes).map_err(DistillError::Read)?;
-                definitions.add(name, &bytes)?;
+                definitions.add_file(name, &bytes)?;
                 found += 1;
             }
         }
-        if found == BUNDLES.len() {
+        if found == FILES.len() {
             Ok(definitions)
         } else {
             Err(DistillError::Unexpected(format!(
-                "{found} of {} definition bundles are there",
-                BUNDLES.len()
+                "{found} of {} files with definitions are there",
+                FILES.len()
             )))
         }
     }
 
-    /// Adds what one bundle holds.
-    pub(super) fn add(&mut self, file: String, json: &[u8]) -> Result<(), DistillError> {
-        let bundle: Bundle = match serde_json::from_slice(json) {
-            Ok(bundle) => bundle,
-            Err(source) => return Err(DistillError::Json { file, source }),
-        };
-        for entry in bundle.entry {
-            match entry.resource {
-                Definition::Structure(structure) => {
-                    if structure.is_wanted() {
-                        self.structures.insert(structure.name.clone(), structure);
-                    }
-                }
-                Definition::ValueSet(set) if file == EXPANSIONS => {
-                    self.expansions.insert(set.url.clone(), set);
-                }
-                Definition::ValueSet(set) => {
-                    self.value_sets.insert(set.url.clone(), set);
-                }
-                Definition::CodeSystem(system) => {
-                    self.code_systems.insert(system.url.clone(), system);
-                }
-                Definition::Other => {}
+    /// Adds what one file holds.
+    fn add_file(&mut self, file: String, json: &[u8]) -> Result<(), DistillError> {
+        let are_expansions = file == EXPANSIONS;
+        match serde_json::from_slice(json) {
+            Ok(definition) => {
+                self.add(definition, are_expansions);
+                Ok(())
             }
+            Err(source) => Err(DistillError::Json { file, source }),
         }
-        Ok(())
+    }
+
+    fn add(&mut self, definition: Definition, are_expansions: bool) {
+        match definition {
+            Definition::Bundle { entry } => {
+                for entry in entry {
+                    self.add(entry.resource, are_expansions);
+                }
+            }
+            Definition::Structure(structure) => {
+                if structure.is_wanted() {
+                    self.structures.insert(structure.name.clone(), structure);
+                }
+            }
+            Definition::ValueSet(set) if are_expansions => {
+                self.expansions.insert(set.url.clone(), set);
+            }
+            Definition::ValueSet(set) => {
+                self.value_sets.insert(set.url.clone(), set);
+            }
+            Definition::CodeSystem(system) => {
+                self.code_systems.insert(system.url.clone(), system);
+            }
+            Definition::Parameter(parameter) => {
+                self.parameters.insert(parameter.url.clone(), parameter);
+            }
+            Definition::Compartment(compartment) => {
+                self.compartments
+                    .insert(compartment.code.clone(), compartment);
+            }
+            Definition::Other => {}
+        }
+    }
+
+    /// The types that resources can have, in the order of their names.
+    pub(super) fn concrete_resources(&self) -> Vec<&str> {
+        let structures = self.structures.values();
+        structures
+            .filter(|structure| structure.kind == "resource" && !structure.r#abstract)
+            .map(|structure| structure.name.as_str())
+            .collect()
+    }
+
+    /// A type and all that it specialises, in that order.
+    pub(super) fn lineage(&self, name: &str) -> impl Iterator<Item = &str> {
+        std::iter::successors(self.structures.get(name), |current| {
+            self.structures.get(current.base()?)
+        })
+        .map(|structure| structure.name.as_str())
     }
 }
 

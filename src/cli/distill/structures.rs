@@ -32,7 +32,7 @@ pub(super) struct Structures {
 pub(super) fn table(definitions: &Definitions) -> Result<Structures, DistillError> {
     let mut ordered = Vec::new();
     for structure in definitions.structures.values() {
-        let depth = ancestors(definitions, structure).count();
+        let depth = definitions.lineage(&structure.name).count();
         ordered.push((group(structure)?, depth, structure));
     }
     ordered.sort_by_key(|(group, depth, structure)| (*group, *depth, &structure.name));
@@ -63,16 +63,6 @@ fn group(structure: &Structure) -> Result<u8, DistillError> {
             structure.name
         ))),
     }
-}
-
-fn ancestors<'a>(
-    definitions: &'a Definitions,
-    structure: &'a Structure,
-) -> impl Iterator<Item = &'a Structure> {
-    std::iter::successors(Some(structure), |current| {
-        definitions.structures.get(current.base()?)
-    })
-    .skip(1)
 }
 
 struct Writer<'a> {
