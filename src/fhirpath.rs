@@ -1,6 +1,7 @@
 //! FHIRPath over our resource tree: text to [`ast`], and from there two ways to run it.
 //!
-//! [`program`] is the hot path of search: expressions compiled for one resource type.
+//! [`program`] is the hot path of search: expressions compiled for one resource type. [`patch`]
+//! changes resources at places that paths name.
 //! Nothing here reads or writes anything outside its arguments.
 //! Spec: <http://hl7.org/fhirpath/N1/> and <https://hl7.org/fhir/R4/fhirpath.html>.
 
@@ -9,6 +10,8 @@ pub mod ast;
 mod fixture;
 pub mod function;
 pub mod lexer;
+pub mod location;
 pub mod parser;
+pub mod patch;
 pub mod program;
 pub mod temporal;

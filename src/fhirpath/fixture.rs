@@ -59,7 +59,7 @@ onsetx dateTime,Age,Period,string
 backbone Bundle.entry BackboneElement: fullUrl uri; resource Resource
 resource Bundle Resource: type code; timestamp instant; entry* Bundle.entry
 backbone Parameters.parameter BackboneElement: name string; \
-valuex boolean,string,code,dateTime,Quantity,Reference,HumanName,CodeableConcept,ContactPoint; \
+valuex boolean,string,code,dateTime,Quantity,Reference,HumanName,CodeableConcept,ContactPoint,Extension; \
 resource Resource; part* Parameters.parameter
 resource Parameters Resource: parameter* Parameters.parameter
 ";

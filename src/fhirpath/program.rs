@@ -14,7 +14,9 @@ use std::ops::ControlFlow;
 
 use crate::fhir::resource::{Node, Object};
 use crate::fhir::shape::{Shapes, TypeId};
+use crate::fhirpath::ast::Expr;
 use crate::fhirpath::lexer::SyntaxError;
+use crate::fhirpath::location::Location;
 use crate::fhirpath::parser::parse;
 use crate::fhirpath::program::compile::Compiler;
 use crate::fhirpath::program::condition::Condition;
@@ -95,7 +97,16 @@ impl Program {
         root: TypeId,
         shapes: &Shapes,
     ) -> Result<Self, ProgramError> {
-        let expr = parse(expression)?;
+        Self::compile_parsed(&parse(expression)?, contexts, root, shapes)
+    }
+
+    /// Like [`Self::compile_relative`], for an expression that is parsed already.
+    pub fn compile_parsed(
+        expr: &Expr,
+        contexts: &[TypeId],
+        root: TypeId,
+        shapes: &Shapes,
+    ) -> Result<Self, ProgramError> {
         let type_called = |name: &str| {
             shapes
                 .type_id(name)
@@ -104,7 +115,7 @@ impl Program {
         let compiled: Result<Box<[_]>, ProgramError> = contexts
             .iter()
             .map(|&context| {
-                let parts = Compiler::new(shapes, root, context).parts(&expr)?;
+                let parts = Compiler::new(shapes, root, context).parts(expr)?;
                 Ok((context, parts))
             })
             .collect();
@@ -162,6 +173,22 @@ impl Program {
                 each(Context { object, type_id });
             }
         });
+    }
+
+    /// Where the elements stand that the expression selects, the resource itself among them.
+    pub fn locations(&self, resource: &Object) -> Vec<Location> {
+        let context = Context {
+            object: resource,
+            type_id: self.root,
+        };
+        let mut found = Vec::new();
+        self.visit(context, resource, &mut |spot, _| {
+            found.extend(match spot {
+                Spot::Node(node) => Location::of_node(resource, node),
+                Spot::Object(object) => Location::of_object(resource, object),
+            });
+        });
+        found
     }
 
     /// The types its values can have, as far as they are known without data.
