@@ -15,22 +15,45 @@ pub const KEY_BYTES_MAX: usize = 24;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Key(SmallVec<[u8; KEY_BYTES_MAX]>);
 
-/// Number of a (resource type, search parameter) pair.
+/// Number of a (resource type, search parameter) pair: at most [`PARAMETER_NUMBER_MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ParameterNumber(pub u16);
 
+/// The largest parameter number: the two bits above it tell a parameter's key layouts apart.
+pub const PARAMETER_NUMBER_MAX: u16 = 0x3ffe;
+
+/// Bit of the keys of a parameter's second ordered layout.
+const SECOND_LAYOUT: u16 = 0x4000;
+
+/// Bit of the keys of a parameter that have a marker behind the number.
+const MARKED_LAYOUT: u16 = 0x8000;
+
 /// The number that the keys of resource types themselves begin with.
-const TYPE_KEYS: ParameterNumber = ParameterNumber(u16::MAX);
+const TYPE_KEYS: u16 = u16::MAX;
 
 impl Key {
-    /// A key that begins with a parameter's number.
+    /// A key of a parameter's first layout.
     pub fn new(parameter: ParameterNumber) -> Self {
-        Self(SmallVec::from_slice(&parameter.0.to_be_bytes()))
+        Self::of_number(parameter.0)
+    }
+
+    /// A key of a parameter's second layout, so that ranges over the first do not meet it.
+    pub fn second(parameter: ParameterNumber) -> Self {
+        Self::of_number(parameter.0 | SECOND_LAYOUT)
+    }
+
+    /// A key of a parameter that is found by equality only, of the sort that the marker says.
+    pub fn marked(parameter: ParameterNumber, marker: u8) -> Self {
+        Self::of_number(parameter.0 | MARKED_LAYOUT).with(&[marker])
     }
 
     /// The key that every resource of a type has.
     pub fn of_type(resource_type: ResourceType) -> Self {
-        Self::new(TYPE_KEYS).with(&resource_type.number().to_be_bytes())
+        Self::of_number(TYPE_KEYS).with(&resource_type.number().to_be_bytes())
+    }
+
+    fn of_number(number: u16) -> Self {
+        Self(SmallVec::from_slice(&number.to_be_bytes()))
     }
 
     /// A key from bytes that were stored.
@@ -48,8 +71,14 @@ impl Key {
     /// The same key with a number whose byte order is its numeric order.
     #[must_use]
     pub fn with_ordered(self, value: i64) -> Self {
-        let flipped = value.cast_unsigned() ^ (1 << 63);
-        self.with(&flipped.to_be_bytes())
+        self.with(&ordered_bytes(value))
+    }
+
+    /// The same key filled up with zeros to a length: the smallest key of that length not below it.
+    #[must_use]
+    pub fn padded(mut self, length: usize) -> Self {
+        self.0.resize(length.max(self.0.len()), 0);
+        self
     }
 
     /// The bytes.
@@ -68,6 +97,11 @@ impl Key {
         }
         None
     }
+}
+
+/// A number as bytes whose order is its numeric order.
+pub fn ordered_bytes(value: i64) -> [u8; 8] {
+    (value.cast_unsigned() ^ (1 << 63)).to_be_bytes()
 }
 
 /// All index entries of one resource version.

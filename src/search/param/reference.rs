@@ -1,0 +1,185 @@
+//! Reference parameters: which resource or canonical something points to.
+//!
+//! Keys: parameter, hash of `Type/id` for resources of this server, of the whole URL for others; of
+//! a canonical with and without its version. A search for one version of a resource is verified.
+//! References that only have an `identifier`, and those to contained resources, have no key.
+//! Spec: <https://hl7.org/fhir/R4/search.html#reference>.
+
+use crate::fhir::id;
+use crate::fhir::reference::Reference;
+use crate::fhir::resource::Object;
+use crate::fhir::resource_type::ResourceType;
+use crate::seal::blind::Domain;
+use crate::search::escape;
+use crate::search::hasher::Hasher;
+use crate::search::key::{Key, ParameterNumber};
+use crate::search::param::{DataType, Found, KeyWriter, ParseContext};
+use crate::search::plan::Predicate;
+
+/// What a reference value asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReferenceCondition {
+    /// The targets as they are hashed: `Type/id` or a URL; one of them has to be met.
+    pub targets: Vec<String>,
+    /// The version that the reference has to name.
+    pub version_id: Option<String>,
+}
+
+/// Writes the keys of a value.
+pub fn index(value: &Found<'_>, writer: &mut KeyWriter<'_, '_>) {
+    each_target(value, writer.base_url, &mut |target, _version| {
+        writer
+            .keys
+            .push(key(writer.parameter, target, writer.hasher));
+    });
+}
+
+/// Reads `id`, `Type/id`, a URL, or a canonical with or without version.
+pub fn parse(text: &str, context: &ParseContext<'_>) -> Result<ReferenceCondition, String> {
+    let text = escape::unescape(text);
+    if id::is_valid(&text) {
+        return Ok(of_id(&text, context.targets));
+    }
+    match Reference::parse(&text, Some(context.base_url)) {
+        Reference::Local {
+            resource_type,
+            id,
+            version_id,
+        } => Ok(ReferenceCondition {
+            targets: vec![format!("{resource_type}/{id}")],
+            version_id: version_id.map(str::to_owned),
+        }),
+        Reference::Urn(url) | Reference::Absolute(url) => {
+            let (url, version_id) = split_history(url);
+            Ok(ReferenceCondition {
+                targets: vec![url.to_owned()],
+                version_id: version_id.map(str::to_owned),
+            })
+        }
+        Reference::Contained(_) | Reference::Conditional { .. } | Reference::Malformed => {
+            Err("a reference is an id, Type/id or an absolute URL".into())
+        }
+    }
+}
+
+/// The condition of a bare id: on each of the types that it may be of.
+fn of_id(id: &str, types: &[ResourceType]) -> ReferenceCondition {
+    let targets = if types.is_empty() {
+        ResourceType::all()
+            .map(|one| format!("{one}/{id}"))
+            .collect()
+    } else {
+        types.iter().map(|one| format!("{one}/{id}")).collect()
+    };
+    ReferenceCondition {
+        targets,
+        version_id: None,
+    }
+}
+
+impl ReferenceCondition {
+    /// The condition on keys.
+    pub fn lower(&self, parameter: ParameterNumber, hasher: &mut Hasher<'_>) -> Predicate {
+        let mut keys = self
+            .targets
+            .iter()
+            .map(|target| Predicate::Key(key(parameter, target, hasher)));
+        match (keys.next(), keys.len()) {
+            (Some(only), 0) => only,
+            (Some(first), _) => Predicate::Or(std::iter::once(first).chain(keys).collect()),
+            (None, _) => Predicate::Nothing,
+        }
+    }
+
+    /// Whether the keys alone decide it.
+    pub fn is_exact(&self) -> bool {
+        self.version_id.is_none()
+    }
+
+    /// Whether a value meets it.
+    pub fn matches(&self, value: &Found<'_>, base_url: &str) -> bool {
+        let mut is_met = false;
+        each_target(value, base_url, &mut |target, version| {
+            let is_version = self.version_id.is_none() || self.version_id.as_deref() == version;
+            is_met |= is_version && self.targets.iter().any(|one| one == target);
+        });
+        is_met
+    }
+}
+
+/// The id of the patient of this server that a value points to.
+pub fn patient_id<'a>(value: &Found<'a>, base_url: &str) -> Option<&'a str> {
+    let text = value.object()?.get_str("reference")?;
+    match Reference::parse(text, Some(base_url)) {
+        Reference::Local {
+            resource_type, id, ..
+        } if resource_type.name() == "Patient" => Some(id),
+        _ => None,
+    }
+}
+
+fn key(parameter: ParameterNumber, target: &str, hasher: &mut Hasher<'_>) -> Key {
+    Key::new(parameter).with(&hasher.hash8(Domain::Reference, target))
+}
+
+/// Gives every target that a value stands for as it is hashed, with the version it names.
+fn each_target(value: &Found<'_>, base_url: &str, each: &mut dyn FnMut(&str, Option<&str>)) {
+    match value.data_type {
+        DataType::Reference => {
+            if let Some(text) = value.object().and_then(|o| o.get_str("reference")) {
+                of_reference(text, base_url, each);
+            }
+        }
+        DataType::Resource => {
+            if let Some(name) = value.object().and_then(address) {
+                each(&name, None);
+            }
+        }
+        DataType::Canonical => {
+            if let Some(text) = value.text() {
+                of_reference(text, base_url, each);
+                if let Some((url, _version)) = text.split_once('|') {
+                    of_reference(url, base_url, each);
+                }
+            }
+        }
+        _ => {
+            if let Some(text) = value.text() {
+                of_reference(text, base_url, each);
+            }
+        }
+    }
+}
+
+fn of_reference(text: &str, base_url: &str, each: &mut dyn FnMut(&str, Option<&str>)) {
+    match Reference::parse(text, Some(base_url)) {
+        Reference::Local {
+            resource_type,
+            id,
+            version_id,
+        } => {
+            let mut target = compact_str::CompactString::new(resource_type.name());
+            target.push('/');
+            target.push_str(id);
+            each(&target, version_id);
+        }
+        Reference::Urn(url) | Reference::Absolute(url) => {
+            let (url, version_id) = split_history(url);
+            each(url, version_id);
+        }
+        Reference::Contained(_) | Reference::Conditional { .. } | Reference::Malformed => {}
+    }
+}
+
+/// Splits `http://x/Patient/1/_history/2` into the resource and its version.
+fn split_history(url: &str) -> (&str, Option<&str>) {
+    match url.split_once("/_history/") {
+        Some((resource, version)) => (resource, Some(version)),
+        None => (url, None),
+    }
+}
+
+fn address(resource: &Object) -> Option<String> {
+    let (name, id) = (resource.get_str("resourceType")?, resource.get_str("id")?);
+    Some(format!("{name}/{id}"))
+}

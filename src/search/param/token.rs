@@ -1,0 +1,177 @@
+//! Token parameters: codes, identifiers, booleans and other values that are equal or not.
+//!
+//! Keys: parameter, hash of the code, hash of the system; and for codes of a stated system a key of
+//! the system alone. Compared with case: R4 leaves that to the code system, and where nothing is
+//! known of it, what differs in case is different.
+//! Spec: <https://hl7.org/fhir/R4/search.html#token>.
+
+use crate::fhir::resource::{Node, Object};
+use crate::seal::blind::Domain;
+use crate::search::escape;
+use crate::search::hasher::Hasher;
+use crate::search::key::{Key, ParameterNumber};
+use crate::search::param::{DataType, Found, KeyWriter};
+use crate::search::plan::{KeyRange, Predicate};
+
+/// Bytes of a token key.
+pub const TOKEN_KEY_BYTES: usize = 14;
+
+/// Marks the key of a system alone.
+const SYSTEM_MARKER: u8 = 1;
+
+/// What a token value asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenCondition {
+    /// `code`: whatever the system.
+    Code(String),
+    /// `system|code`, or with an empty system `|code`: one without a system.
+    CodeInSystem {
+        /// The system.
+        system: String,
+        /// The code.
+        code: String,
+    },
+    /// `system|`: any code of the system.
+    System(String),
+}
+
+/// Writes the keys of a value.
+pub fn index(value: &Found<'_>, writer: &mut KeyWriter<'_, '_>) {
+    each_token(value, &mut |system, code| {
+        if let Some(code) = code {
+            writer.keys.push(code_key(
+                writer.parameter,
+                system.unwrap_or_default(),
+                code,
+                writer.hasher,
+            ));
+        }
+        if let Some(system) = system {
+            writer
+                .keys
+                .push(system_key(writer.parameter, system, writer.hasher));
+        }
+    });
+}
+
+/// Reads `code`, `system|code`, `|code` or `system|`.
+pub fn parse(text: &str) -> Result<TokenCondition, String> {
+    let plain = |part| escape::unescape(part).into_owned();
+    let Some((system, code)) = escape::split_once(text, '|') else {
+        return match text {
+            "" => Err("a token needs a code, system|code, |code or system|".into()),
+            code => Ok(TokenCondition::Code(plain(code))),
+        };
+    };
+    if escape::split_once(code, '|').is_some() {
+        return Err("a token has one '|'; others are written '\\|'".into());
+    }
+    match (system, code) {
+        ("", "") => Err("a token needs a system or a code".into()),
+        (system, "") => Ok(TokenCondition::System(plain(system))),
+        (system, code) => Ok(TokenCondition::CodeInSystem {
+            system: plain(system),
+            code: plain(code),
+        }),
+    }
+}
+
+impl TokenCondition {
+    /// The condition on keys; it is exact.
+    pub fn lower(&self, parameter: ParameterNumber, hasher: &mut Hasher<'_>) -> Predicate {
+        match self {
+            Self::Code(code) => Predicate::Range(KeyRange::prefix_of(
+                Key::new(parameter).with(&hasher.hash8(Domain::Code, code)),
+                TOKEN_KEY_BYTES,
+            )),
+            Self::CodeInSystem { system, code } => {
+                Predicate::Key(code_key(parameter, system, code, hasher))
+            }
+            Self::System(system) => Predicate::Key(system_key(parameter, system, hasher)),
+        }
+    }
+
+    /// Whether a value meets it.
+    pub fn matches(&self, value: &Found<'_>) -> bool {
+        let mut is_met = false;
+        each_token(value, &mut |system, code| {
+            is_met |= match self {
+                Self::Code(wanted) => code == Some(wanted),
+                Self::CodeInSystem {
+                    system: wanted_system,
+                    code: wanted,
+                } => code == Some(wanted) && system.unwrap_or_default() == wanted_system,
+                Self::System(wanted) => system == Some(wanted),
+            };
+        });
+        is_met
+    }
+}
+
+fn code_key(parameter: ParameterNumber, system: &str, code: &str, hasher: &mut Hasher<'_>) -> Key {
+    Key::new(parameter)
+        .with(&hasher.hash8(Domain::Code, code))
+        .with(&hasher.hash4(Domain::System, system))
+}
+
+fn system_key(parameter: ParameterNumber, system: &str, hasher: &mut Hasher<'_>) -> Key {
+    Key::marked(parameter, SYSTEM_MARKER).with(&hasher.hash8(Domain::System, system))
+}
+
+/// Gives every (system, code) that a value stands for.
+fn each_token(value: &Found<'_>, each: &mut dyn FnMut(Option<&str>, Option<&str>)) {
+    match value.data_type {
+        DataType::Coding => coding(value.node, each),
+        DataType::CodeableConcept => {
+            let codings = value.object().map_or(&[][..], |o| o.items("coding"));
+            for one in codings {
+                coding(one, each);
+            }
+        }
+        DataType::Identifier => pair(value.object(), "value", each),
+        DataType::ContactPoint => {
+            if let Some(text) = value.object().and_then(|o| o.get_str("value")) {
+                each(None, Some(text));
+            }
+        }
+        DataType::Code => {
+            if let Some(code) = value.text() {
+                let bound = value.codes.and_then(|codes| {
+                    let mut systems = codes.systems.iter();
+                    systems.find(|known| {
+                        let found = known.codes.binary_search_by(|one| one.as_str().cmp(code));
+                        found.is_ok()
+                    })
+                });
+                each(bound.map(|known| known.system.as_str()), Some(code));
+            }
+        }
+        DataType::Quantity => pair(value.object(), "code", each),
+        _ => primitive(value.node, each),
+    }
+}
+
+fn coding(node: &Node, each: &mut dyn FnMut(Option<&str>, Option<&str>)) {
+    pair(node.as_object(), "code", each);
+}
+
+fn pair(
+    object: Option<&Object>,
+    code_member: &str,
+    each: &mut dyn FnMut(Option<&str>, Option<&str>),
+) {
+    let Some(object) = object else { return };
+    let (system, code) = (object.get_str("system"), object.get_str(code_member));
+    if system.is_some() || code.is_some() {
+        each(system, code);
+    }
+}
+
+fn primitive(node: &Node, each: &mut dyn FnMut(Option<&str>, Option<&str>)) {
+    match node {
+        Node::Bool(true) => each(None, Some("true")),
+        Node::Bool(false) => each(None, Some("false")),
+        Node::String(text) | Node::Number(text) => each(None, Some(text)),
+        Node::Null | Node::Array(_) | Node::Object(_) => {}
+    }
+}
