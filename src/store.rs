@@ -5,6 +5,7 @@
 //! is sealed before it comes here.
 
 pub mod batch;
+pub mod embedded;
 
 use async_trait::async_trait;
 
@@ -195,11 +196,12 @@ pub trait Store: Send + Sync {
     ) -> Result<Vec<Document>, StoreError>;
 
     /// Writes or deletes small documents: all durably, or none when one precondition fails.
+    /// Those of the collection [`batch::KEYS`] are not put together with others.
     async fn put_documents(&self, puts: Vec<DocumentPut>) -> Result<(), StoreError>;
 
     /// Removes every body and index entry sealed with a key that begins with `owner` (14 bytes):
-    /// current versions become tombstones without keys, superseded ones lose their bodies. Gives
-    /// back how many versions it emptied.
+    /// current versions become tombstones in place (same version, written at `now_ms`, without
+    /// keys), superseded ones lose their bodies. Gives back how many versions it emptied.
     async fn erase(&self, owner: &[u8], now_ms: i64) -> Result<u64, StoreError>;
 
     /// Whether the store can take reads and durable writes now.

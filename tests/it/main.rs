@@ -2,5 +2,8 @@
 
 #![cfg(test)]
 
+#[macro_use]
 mod support;
+
+mod store;
 mod validation;

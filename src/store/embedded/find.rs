@@ -1,0 +1,208 @@
+//! Execution of plans.
+//!
+//! Candidates come from the driver and are tested on their stored index entries; bodies are read
+//! only of what matches.
+
+use rusqlite::{CachedStatement, Connection};
+
+use crate::search::key::{Entries, Key};
+use crate::search::plan::{Candidate, KeyRange, Order, Plan, Predicate, Window};
+use crate::store::embedded::reader::in_snapshot;
+use crate::store::embedded::source::{self, Bounds, Candidates, Reading};
+use crate::store::embedded::{row, single};
+use crate::store::{Matches, StoreError};
+
+/// Postings read at first when not every candidate matches.
+const TESTED_CHUNK_ROWS: usize = 64;
+
+/// The matches of a plan within a window.
+pub(super) fn find(db: &Connection, plan: &Plan, window: &Window) -> Result<Matches, StoreError> {
+    if window.limit == 0 {
+        return Ok(Matches::default());
+    }
+    in_snapshot(db, |db| {
+        let mut search = Search::new(db, plan, bounds(window), window.limit)?;
+        let mut versions = single::prepare_by_sequence(db)?;
+        let mut matches = Matches::default();
+        let mut examined = 0;
+        let mut last = None;
+        while matches.versions.len() < window.limit {
+            if examined == window.examined_max {
+                matches.stopped_at = last.filter(|_| search.candidates.has_next());
+                break;
+            }
+            let Some(sequence) = search.candidates.next()? else {
+                break;
+            };
+            examined += 1;
+            last = Some(sequence);
+            if search.holds(sequence)? {
+                matches
+                    .versions
+                    .push(single::by_sequence(&mut versions, sequence)?);
+            }
+        }
+        Ok(matches)
+    })
+}
+
+/// How many resources match a plan, up to `limit`.
+pub(super) fn count(db: &Connection, plan: &Plan, limit: u64) -> Result<u64, StoreError> {
+    if limit == 0 {
+        return Ok(0);
+    }
+    match (&plan.driver, &plan.residual) {
+        (Predicate::Key(key), Predicate::All) => count_key(db, key, limit),
+        (Predicate::Range(range), Predicate::All) => count_range(db, range, limit),
+        _ => in_snapshot(db, |db| {
+            let everything = Bounds {
+                order: Order::NewestFirst,
+                low: i64::MIN,
+                high: i64::MAX,
+            };
+            let mut search = Search::new(db, plan, everything, usize::MAX)?;
+            let mut count = 0;
+            while count < limit
+                && let Some(sequence) = search.candidates.next()?
+            {
+                count += u64::from(search.holds(sequence)?);
+            }
+            Ok(count)
+        }),
+    }
+}
+
+/// Candidates and what each of them is tested against.
+struct Search<'a> {
+    candidates: Candidates<'a>,
+    test: Option<Test<'a>>,
+}
+
+struct Test<'a> {
+    driver: Option<Predicate>,
+    residual: &'a Predicate,
+    statement: CachedStatement<'a>,
+    entries: Entries,
+}
+
+impl<'a> Search<'a> {
+    fn new(
+        db: &'a Connection,
+        plan: &'a Plan,
+        bounds: Bounds,
+        limit: usize,
+    ) -> Result<Self, StoreError> {
+        let is_tested = plan.residual != Predicate::All;
+        let reading = Reading {
+            bounds,
+            chunk_rows: if is_tested { TESTED_CHUNK_ROWS } else { limit },
+            type_key: plan.type_key.as_ref(),
+            chart_type: type_conjunct(&plan.residual).and_then(source::type_of),
+        };
+        let candidates = Candidates::new(db, &plan.driver, &reading)?;
+        let driver = candidates
+            .is_superset()
+            .then(|| as_condition(&plan.driver, plan.type_key.as_ref()));
+        // Of a compartment only the one type was read: nothing is left to test.
+        let is_read = matches!(plan.driver, Predicate::Compartment(_))
+            && matches!(&plan.residual, Predicate::Key(key) if source::type_of(key).is_some());
+        let test = if driver.is_some() || (is_tested && !is_read) {
+            let select = "SELECT id, u, k, c, ds FROM res WHERE rid = ?1";
+            Some(Test {
+                driver,
+                residual: &plan.residual,
+                statement: db.prepare_cached(select)?,
+                entries: Entries::default(),
+            })
+        } else {
+            None
+        };
+        Ok(Self { candidates, test })
+    }
+
+    fn holds(&mut self, sequence: i64) -> Result<bool, StoreError> {
+        match &mut self.test {
+            Some(test) => test.holds(sequence),
+            None => Ok(true),
+        }
+    }
+}
+
+impl Test<'_> {
+    fn holds(&mut self, sequence: i64) -> Result<bool, StoreError> {
+        let mut rows = self.statement.query([sequence])?;
+        let Some(row) = rows.next()? else {
+            return Err(StoreError::Damaged(
+                "an index entry leads nowhere".to_owned(),
+            ));
+        };
+        row::entries(row, 2, &mut self.entries)?;
+        let candidate = Candidate {
+            id: row.get_ref(0)?.as_str().map_err(row::unreadable)?,
+            last_updated_ms: row.get(1)?,
+            entries: &self.entries,
+        };
+        let is_driven = self
+            .driver
+            .as_ref()
+            .is_none_or(|driver| driver.holds(&candidate));
+        Ok(is_driven && self.residual.holds(&candidate))
+    }
+}
+
+fn bounds(window: &Window) -> Bounds {
+    let mut bounds = Bounds {
+        order: window.order,
+        low: i64::MIN,
+        high: window.high_water.unwrap_or(i64::MAX),
+    };
+    match (window.after, window.order) {
+        (None, _) => {}
+        (Some(after), Order::NewestFirst) => {
+            bounds.high = bounds.high.min(after.saturating_sub(1));
+        }
+        (Some(after), Order::OldestFirst) => bounds.low = after.saturating_add(1),
+    }
+    bounds
+}
+
+/// The key of a type that everything a predicate holds for has.
+fn type_conjunct(predicate: &Predicate) -> Option<&Key> {
+    match predicate {
+        Predicate::Key(key) => source::type_of(key).map(|_| key),
+        Predicate::And(all) => all.iter().find_map(type_conjunct),
+        _ => None,
+    }
+}
+
+/// A driver as a condition: its ids belong to the plan's type.
+fn as_condition(driver: &Predicate, type_key: Option<&Key>) -> Predicate {
+    match (driver, type_key) {
+        (Predicate::Ids(_), Some(key)) => {
+            Predicate::And(vec![driver.clone(), Predicate::Key(key.clone())])
+        }
+        (Predicate::Or(any), _) => {
+            let any = any.iter().map(|one| as_condition(one, type_key));
+            Predicate::Or(any.collect())
+        }
+        _ => driver.clone(),
+    }
+}
+
+fn count_key(db: &Connection, key: &Key, limit: u64) -> Result<u64, StoreError> {
+    let select = "SELECT count(*) FROM (SELECT 1 FROM post WHERE k = ?1 LIMIT ?2)";
+    let mut statement = db.prepare_cached(select)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let count = statement.query_row((key.as_bytes(), limit), row::count)?;
+    Ok(count)
+}
+
+fn count_range(db: &Connection, range: &KeyRange, limit: u64) -> Result<u64, StoreError> {
+    let mut distinct =
+        std::collections::HashSet::with_hasher(foldhash::fast::RandomState::default());
+    source::postings_in(db, range, usize::MAX, |sequence| {
+        distinct.insert(sequence);
+        (distinct.len() as u64) < limit
+    })?;
+    Ok(distinct.len() as u64)
+}

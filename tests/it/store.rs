@@ -1,0 +1,12 @@
+//! The contract of [`vesta::store::Store`], the same for every back end.
+//!
+//! `sample` makes what the cases write; each file below proves one part of the trait. What only
+//! one back end promises (kill -9, a full disk) has a file named for the back end.
+
+mod batch;
+mod document;
+mod erase;
+mod find;
+mod history;
+mod sample;
+mod single;
