@@ -418,7 +418,7 @@ mod tests {
     fn what_does_not_fit_is_refused() {
         use PatchFailure::{Malformed, NotApplicable, TestFailed, TooLarge};
         let target = r#"{"a":{"b":[1,2]},"c":"x"}"#;
-        let eleven = vec![r#"{"op":"test","path":"/c","value":"x"}"#; 11].join(",");
+        let eleven = [r#"{"op":"test","path":"/c","value":"x"}"#; 11].join(",");
         for (patch, failure) in [
             (r#"{"op":"remove","path":"/c"}"#, Malformed),
             (r#"["remove"]"#, Malformed),

@@ -5,5 +5,6 @@
 #[macro_use]
 mod support;
 
+mod codec;
 mod store;
 mod validation;

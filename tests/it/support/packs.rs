@@ -4,7 +4,7 @@
 //! the repository. A test that goes without one says so.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 /// Packs are compressed with a long window (`zstd --long=27`).
@@ -19,11 +19,14 @@ pub(crate) fn for_each_file(
 ) -> bool {
     let path = folder().join(format!("{name}.tar.zst"));
     let Ok(file) = File::open(&path) else {
-        eprintln!(
+        // Not eprintln!, which the harness keeps to itself while a test passes.
+        writeln!(
+            std::io::stderr(),
             "WITHOUT DATA: {} is not there, so this test proves nothing. VESTA_TEST_DATA may name \
              the folder that holds it.",
             path.display()
-        );
+        )
+        .unwrap();
         return false;
     };
     let mut decoder = zstd::Decoder::new(file).unwrap();
