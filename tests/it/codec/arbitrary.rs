@@ -110,18 +110,6 @@ impl<'a> Maker<'a> {
         put(element, &format!("_{name}"), sides, object);
     }
 
-    fn put(element: &ElementShape, name: &str, mut nodes: Vec<Node>, object: &mut Object) {
-        if nodes.iter().all(|node| *node == Node::Null) {
-            return;
-        }
-        let node = if element.is_array() {
-            Node::Array(nodes)
-        } else {
-            nodes.remove(0)
-        };
-        object.push(name.into(), node);
-    }
-
     fn value(&mut self, type_id: TypeId, depth: usize) -> Node {
         let shape = self.shapes.shape(type_id).unwrap();
         match (shape.kind, shape.primitive) {
@@ -166,4 +154,16 @@ impl<'a> Maker<'a> {
     fn choose(&mut self, options: usize) -> usize {
         usize::from(self.tape.next().copied().unwrap_or(0)) % options
     }
+}
+
+fn put(element: &ElementShape, name: &str, mut nodes: Vec<Node>, object: &mut Object) {
+    if nodes.iter().all(|node| *node == Node::Null) {
+        return;
+    }
+    let node = if element.is_array() {
+        Node::Array(nodes)
+    } else {
+        nodes.remove(0)
+    };
+    object.push(name.into(), node);
 }
