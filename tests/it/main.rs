@@ -6,5 +6,6 @@
 mod support;
 
 mod codec;
+mod distill;
 mod store;
 mod validation;

@@ -83,7 +83,9 @@ fn listed<'a>(
 
 fn collect<'a>(concepts: &'a [Concept], codes: &mut BTreeSet<&'a str>) {
     for concept in concepts {
-        codes.insert(&concept.code);
-        collect(&concept.concept, codes);
+        if concept.is_selectable() {
+            codes.insert(&concept.code);
+        }
+        collect(&concept.children, codes);
     }
 }

@@ -205,7 +205,26 @@ pub(super) struct CodeSystem {
 pub(super) struct Concept {
     pub(super) code: String,
     #[serde(default)]
-    pub(super) concept: Vec<Concept>,
+    property: Vec<Property>,
+    #[serde(default, rename = "concept")]
+    pub(super) children: Vec<Concept>,
+}
+
+/// What a code system says about a code.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Property {
+    code: String,
+    value_boolean: Option<bool>,
+}
+
+impl Concept {
+    /// Whether it can be used, and does not only hold the codes below it together.
+    pub(super) fn is_selectable(&self) -> bool {
+        let is_abstract =
+            |it: &Property| it.code == "notSelectable" && it.value_boolean == Some(true);
+        !self.property.iter().any(is_abstract)
+    }
 }
 
 /// A `SearchParameter`.

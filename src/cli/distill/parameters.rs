@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::definition::{Definitions, Parameter, last_segment};
+use super::definition::{Component, Definitions, Parameter, last_segment};
 use super::{DistillError, line};
 
 /// How the line with the next number begins.
@@ -20,8 +20,17 @@ const NOTE: &str = "\
 # Targets: * is every resource type.
 ";
 
-/// Corrections of expressions that are not FHIRPath of R4.
-const CORRECTIONS: [(&str, &str); 1] = [("value.as(DateTime)", "value.as(dateTime)")];
+/// Components whose expressions are wrong in R4: what they are like, what stands there, and what
+/// is meant. The two of `DocumentReference-relationship` have each other's expression.
+const CORRECTIONS: [(&str, &str, &str); 3] = [
+    (
+        "Observation-value-date",
+        "value.as(DateTime) | value.as(Period)",
+        "value.as(dateTime) | value.as(Period)",
+    ),
+    ("DocumentReference-relatesto", "code", "target"),
+    ("DocumentReference-relation", "target", "code"),
+];
 
 /// A resource type and the code of a parameter.
 type Pair = (String, String);
@@ -65,8 +74,8 @@ pub(super) fn table(
         ];
         text.push_str(&line(0, &columns));
         for component in &parameter.component {
-            let expression = corrected(&component.expression);
-            text.push_str(&line(2, &[&component.definition, &expression]));
+            let columns = [component.definition.as_str(), corrected(component)];
+            text.push_str(&line(2, &columns));
         }
         for name in bases(definitions, parameter, &concrete) {
             let number = numbers.of(name, &parameter.code)?.to_string();
@@ -177,7 +186,7 @@ fn expression_for(
             last_segment(url)
         )));
     }
-    Ok(corrected(&kept.join(" | ")))
+    Ok(kept.join(" | "))
 }
 
 /// The alternatives of a union that is not inside brackets or quotes.
@@ -204,10 +213,10 @@ fn first_word(expression: &str) -> &str {
     end.and_then(|end| inner.get(..end)).unwrap_or(inner)
 }
 
-fn corrected(expression: &str) -> String {
-    CORRECTIONS
+fn corrected(component: &Component) -> &str {
+    let definition = last_segment(&component.definition);
+    let correction = CORRECTIONS
         .iter()
-        .fold(expression.to_owned(), |text, (wrong, right)| {
-            text.replace(wrong, right)
-        })
+        .find(|(name, wrong, _)| *name == definition && *wrong == component.expression);
+    correction.map_or(&component.expression, |(_, _, right)| right)
 }
