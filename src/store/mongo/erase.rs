@@ -1,0 +1,50 @@
+//! Erasure: bodies and index entries of one owner go away, wherever they are.
+//!
+//! Not one transaction, for it may touch more than one holds: it can be run again until it finds
+//! nothing, and a write that still carries an erased body fails on the key it expects.
+
+use mongodb::bson::{Binary, doc};
+
+use crate::store::StoreError;
+use crate::store::mongo::Inner;
+use crate::store::mongo::failure::from_driver;
+use crate::store::mongo::record::owned_binary;
+
+/// Bytes of a data key id behind its owner: the generation.
+const GENERATION_BYTES: usize = 2;
+
+/// Empties every version sealed for `owner`, and says how many.
+pub(super) async fn erase(store: &Inner, owner: &[u8], now_ms: i64) -> Result<u64, StoreError> {
+    let sealed = doc! { "e": { "$gte": generation(owner, 0), "$lte": generation(owner, u8::MAX) } };
+    let current = store
+        .res
+        .update_many(
+            sealed.clone(),
+            doc! {
+                "$set": { "m": 3, "x": true, "u": now_ms },
+                "$unset": { "b": true, "p": true, "e": true, "k": true, "c": true, "ds": true },
+            },
+        )
+        .await
+        .map_err(|error| from_driver(&error))?;
+    let superseded = store
+        .hist
+        .update_many(
+            sealed.clone(),
+            doc! { "$unset": { "b": true, "p": true, "e": true } },
+        )
+        .await
+        .map_err(|error| from_driver(&error))?;
+    store
+        .blob
+        .delete_many(sealed)
+        .await
+        .map_err(|error| from_driver(&error))?;
+    Ok(current.modified_count + superseded.modified_count)
+}
+
+fn generation(owner: &[u8], byte: u8) -> Binary {
+    let mut key_id = owner.to_vec();
+    key_id.extend_from_slice(&[byte; GENERATION_BYTES]);
+    owned_binary(&key_id)
+}
