@@ -51,13 +51,14 @@ pub struct EmbeddedSettings {
     pub mmap_bytes: u32,
     /// Reading connections at most.
     pub readers_max: u32,
-    /// How long a read waits for a connection before it fails, in ms.
-    pub read_wait_ms_max: u64,
+    /// How long a read waits for a connection and a write for its place in the queue before they
+    /// find the store unavailable, in ms.
+    pub wait_ms_max: u64,
     /// Whether reads of one version or document run on the calling thread. They cost about as much
     /// as handing them to another one; turn it off where the file is much larger than memory and
     /// the disk slow.
     pub point_reads_inline: bool,
-    /// Writes that may wait for the writer; more of them wait before they enter the queue.
+    /// Places in the queue of writes.
     pub queue_jobs_max: u32,
     /// Writes committed together at most.
     pub group_jobs_max: usize,
@@ -81,7 +82,7 @@ impl Default for EmbeddedSettings {
             reader_cache_bytes: 12 << 20,
             mmap_bytes: 0,
             readers_max: 8,
-            read_wait_ms_max: 10_000,
+            wait_ms_max: 10_000,
             point_reads_inline: true,
             queue_jobs_max: 1024,
             group_jobs_max: 64,
@@ -296,7 +297,7 @@ impl Store for EmbeddedStore {
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
-        self.records.run(schema::probe).await?;
+        self.records.run(schema::probe_reading).await?;
         self.records_writer.run(Job::Probe).await?;
         self.keys_writer.run(Job::Probe).await.map(drop)
     }

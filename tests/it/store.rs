@@ -5,8 +5,10 @@
 
 mod batch;
 mod document;
+mod embedded;
 mod erase;
 mod find;
 mod history;
+mod kill;
 mod sample;
 mod single;

@@ -49,7 +49,7 @@ impl Readers {
             }),
             permits: Arc::new(Semaphore::new(size as usize)),
             size,
-            wait_max: Duration::from_millis(settings.read_wait_ms_max),
+            wait_max: Duration::from_millis(settings.wait_ms_max),
         }
     }
 

@@ -21,6 +21,9 @@ pub(super) const PAGE_BYTES: u32 = 8192;
 /// Pages a file can have.
 const PAGES_MAX: u32 = u32::MAX - 1;
 
+/// Bytes that a probe of the writer takes: about as much as a small write.
+const PROBE_BYTES: u32 = 8 * PAGE_BYTES;
+
 /// How long a connection waits for a lock of another one, in ms; only checkpoints take any.
 const BUSY_WAIT_MS: u64 = 5000;
 
@@ -84,6 +87,10 @@ pub(super) fn open_writer(
     // Freed pages are zeroed, so that nothing of what was erased stays in the file.
     db.pragma_update(None, "secure_delete", true)?;
     db.pragma_update(None, "wal_autocheckpoint", settings.checkpoint_pages)?;
+    // One huge batch does not leave a huge log behind.
+    let log_bytes = 2 * u64::from(settings.checkpoint_pages) * u64::from(PAGE_BYTES);
+    let log_bytes = i64::try_from(log_bytes).unwrap_or(i64::MAX);
+    db.pragma_update_and_check(None, "journal_size_limit", log_bytes, |_row| Ok(()))?;
     make_tables(&db, contents)?;
     Ok(db)
 }
@@ -115,8 +122,17 @@ pub(super) fn truncate_log(db: &Connection) -> Result<bool, StoreError> {
     Ok(!is_busy)
 }
 
+/// Takes some room in the file and gives it back, to see that writing works.
+pub(super) fn probe_writing(db: &Connection) -> Result<(), StoreError> {
+    let insert = "INSERT INTO meta(name, value) VALUES ('probe', zeroblob(?1))";
+    db.prepare_cached(insert)?.execute([PROBE_BYTES])?;
+    db.prepare_cached("DELETE FROM meta WHERE name = 'probe'")?
+        .execute([])?;
+    Ok(())
+}
+
 /// Reads a little, to see that reading works.
-pub(super) fn probe(db: &Connection) -> Result<(), StoreError> {
+pub(super) fn probe_reading(db: &Connection) -> Result<(), StoreError> {
     version(db).map(drop)
 }
 

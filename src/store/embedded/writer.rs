@@ -17,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::clock::Clock;
 use crate::store::StoreError;
-use crate::store::batch::{Batch, DocumentPut};
+use crate::store::batch::{Batch, DocumentPut, Expected};
 use crate::store::embedded::change::{self, Verdict};
 use crate::store::embedded::erase::{self, Owner};
 use crate::store::embedded::posting::Postings;
@@ -48,6 +48,7 @@ pub(super) struct Writer {
     queue: Sender<Request>,
     permits: Arc<Semaphore>,
     size: u32,
+    wait_max: Duration,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -63,6 +64,7 @@ struct Thread {
     db: Connection,
     queue: Receiver<Request>,
     clock: Arc<dyn Clock>,
+    contents: Contents,
     group_jobs_max: usize,
     group_wait_max: Duration,
     purge_interval_ms: i64,
@@ -93,6 +95,7 @@ impl Writer {
             queue: requests,
             clock: Arc::clone(&settings.clock),
             group_jobs_max: settings.group_jobs_max.max(1),
+            contents,
             group_wait_max: Duration::from_micros(settings.group_wait_us_max),
             purge_interval_ms: settings.purge_interval_ms,
             purged_ms: i64::MIN,
@@ -114,14 +117,21 @@ impl Writer {
             queue,
             permits: Arc::new(Semaphore::new(size as usize)),
             size,
+            wait_max: Duration::from_millis(settings.wait_ms_max),
             thread: Mutex::new(Some(handle)),
         })
     }
 
     /// Queues a write and waits until it is durable or refused.
     pub(super) async fn run(&self, job: Job) -> Verdict {
-        let permit = Arc::clone(&self.permits).acquire_owned().await;
-        let permit = permit.map_err(|_closed| closed())?;
+        let acquire = Arc::clone(&self.permits).acquire_owned();
+        let permit = match tokio::time::timeout(self.wait_max, acquire).await {
+            Ok(permit) => permit.map_err(|_closed| closed())?,
+            Err(_elapsed) => {
+                let text = "the queue of writes is full".to_owned();
+                return Err(StoreError::Unavailable(text));
+            }
+        };
         self.send(job, Some(permit)).await
     }
 
@@ -217,6 +227,9 @@ impl Thread {
 
     fn run_group(&mut self, group: Vec<Request>) {
         self.group_jobs_last = group.len();
+        // What a data key was replaced or deleted for must not be undone from the log.
+        self.has_log_to_truncate |= self.contents == Contents::Keys
+            && group.iter().any(|request| is_replacing(&request.job));
         match self.write_together(&group) {
             Ok(verdicts) => {
                 for (request, verdict) in group.into_iter().zip(verdicts) {
@@ -327,8 +340,7 @@ fn write(
         Job::Commit(batch) => change::apply(db, batch, postings, now_ms),
         Job::PutDocuments(puts) => change::apply_documents(db, puts, now_ms),
         _ => {
-            let insert = "INSERT OR REPLACE INTO meta(name, value) VALUES ('probed', ?1)";
-            db.prepare_cached(insert)?.execute([now_ms])?;
+            schema::probe_writing(db)?;
             Ok(Ok(0))
         }
     }
@@ -336,6 +348,13 @@ fn write(
 
 fn is_grouped(job: &Job) -> bool {
     matches!(job, Job::Commit(_) | Job::PutDocuments(_) | Job::Probe)
+}
+
+fn is_replacing(job: &Job) -> bool {
+    match job {
+        Job::PutDocuments(puts) => puts.iter().any(|put| put.expected != Expected::Absent),
+        _ => false,
+    }
 }
 
 fn puts(job: &Job) -> usize {
