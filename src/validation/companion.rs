@@ -8,6 +8,15 @@ use crate::validation::location::Location;
 use crate::validation::shown::shown;
 use crate::validation::structure::{Validator, json_name};
 
+/// The items of `_name`, when it is an array.
+pub(super) fn companion_of<'a>(object: &'a Object, name: &str) -> Option<&'a [Node]> {
+    let is_companion = |other: &str| other.strip_prefix('_') == Some(name);
+    match object.iter().find(|(other, _)| is_companion(other)) {
+        Some((_, Node::Array(items))) => Some(items),
+        _ => None,
+    }
+}
+
 impl<'a> Validator<'a> {
     /// Checks the member `_name` of an object against its value, the member `name`.
     pub(super) fn companion(
@@ -61,24 +70,16 @@ impl<'a> Validator<'a> {
         }
     }
 
-    /// Checks a null at a place of an array.
+    /// Checks a null in an array, with what the companion has in its place.
     pub(super) fn check_null(
         &mut self,
-        object: &Object,
-        index: usize,
+        beside: Option<&Node>,
         found: &Found<'_>,
         here: &Location<'_>,
     ) {
         let name = here.name();
         let is_primitive = self.shapes.kind(found.value_type) == Some(TypeKind::Primitive);
-        let companion = object
-            .iter()
-            .find(|(other, _)| other.strip_prefix('_') == Some(name))
-            .and_then(|(_, node)| match node {
-                Node::Array(items) => items.get(index),
-                _ => None,
-            });
-        if is_primitive && matches!(companion, Some(Node::Object(_))) {
+        if is_primitive && matches!(beside, Some(Node::Object(_))) {
             return;
         }
         let text = if is_primitive {

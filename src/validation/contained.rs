@@ -3,14 +3,21 @@
 //! Spec: <https://hl7.org/fhir/R4/references.html#contained>, dom-2 to dom-5 of
 //! <https://hl7.org/fhir/R4/domainresource.html>.
 
+use std::collections::HashMap;
+
 use crate::fhir::resource::{Node, Object};
 use crate::validation::location::Location;
 use crate::validation::structure::Validator;
+
+/// From this many contained resources on, ids are looked up in a map instead of one by one.
+const LINEAR_MAX: usize = 16;
 
 /// The contained resources of the resource that is being checked, and which of them are used.
 #[derive(Debug, Default)]
 pub(super) struct Scope<'a> {
     contained: &'a [Node],
+    /// The first place of each id; empty while the resources are few.
+    by_id: HashMap<&'a str, usize, foldhash::fast::RandomState>,
     is_used: Vec<bool>,
     inside: Option<usize>,
 }
@@ -19,8 +26,17 @@ impl<'a> Scope<'a> {
     /// The scope of a resource that is not contained itself.
     pub(super) fn of(resource: &'a Object) -> Self {
         let contained = resource.items("contained");
+        let mut by_id = HashMap::default();
+        if contained.len() > LINEAR_MAX {
+            for (index, node) in contained.iter().enumerate() {
+                if let Some(id) = id_of(node) {
+                    by_id.entry(id).or_insert(index);
+                }
+            }
+        }
         Self {
             contained,
+            by_id,
             is_used: vec![false; contained.len()],
             inside: None,
         }
@@ -59,9 +75,12 @@ impl<'a> Scope<'a> {
     }
 
     fn position(&self, id: &str) -> Option<usize> {
+        if self.contained.len() > LINEAR_MAX {
+            return self.by_id.get(id).copied();
+        }
         self.contained
             .iter()
-            .position(|node| node.as_object().and_then(|o| o.get_str("id")) == Some(id))
+            .position(|node| id_of(node) == Some(id))
     }
 
     fn note(&mut self, index: usize) {
@@ -97,8 +116,9 @@ impl<'a> Validator<'a> {
         }
         for (index, node) in self.scope.contained.iter().enumerate() {
             let is_used = self.scope.is_used.get(index) == Some(&true);
-            let has_id = node.get("id").is_some();
-            if !is_used && has_id {
+            // Without an id of its own it is refused already.
+            let has_own_id = id_of(node).and_then(|id| self.scope.position(id)) == Some(index);
+            if !is_used && has_own_id {
                 let text = "A contained resource must be referred to as #id from within its \
                     container, or refer to the container as # (dom-3).";
                 let here = at.member("contained").item(index);
@@ -138,4 +158,8 @@ impl<'a> Validator<'a> {
             }
         }
     }
+}
+
+fn id_of(contained: &Node) -> Option<&str> {
+    contained.as_object()?.get_str("id")
 }

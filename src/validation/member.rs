@@ -58,29 +58,48 @@ impl Validator<'_> {
 
     #[cold]
     pub(super) fn unknown_member(&mut self, name: &str, shape: &TypeShape, at: &Location<'_>) {
-        let value_name = name.strip_prefix('_').unwrap_or(name);
-        let choice = shape
-            .elements
-            .iter()
-            .find(|element| element.is_choice && value_name.starts_with(element.name.as_str()));
         let owner = &shape.name;
-        let hint = if name == "resourceType" {
-            " Only resources have it.".to_owned()
-        } else if value_name == "modifierExtension" {
-            " Use `extension`: only resources and backbone elements can be modified.".to_owned()
-        } else if let Some(near) = nearest(value_name, self.member_names(shape)) {
-            format!(" Did you mean `{near}`?")
-        } else if let Some(choice) = choice {
-            format!(" Give {}.", self.choice_names(choice))
-        } else {
-            String::new()
-        };
+        let hint = self.hint(name.strip_prefix('_').unwrap_or(name), shape);
         let text = format!("The member {} is no element of {owner}.{hint}", shown(name));
         if is_plain(name) {
             self.report.error("structure", &at.member(name), text);
         } else {
             self.report.error("structure", at, text);
         }
+    }
+
+    /// What the client may have meant.
+    fn hint(&self, name: &str, shape: &TypeShape) -> String {
+        match name {
+            "resourceType" => return " Only resources have it.".to_owned(),
+            "modifierExtension" => {
+                return " Use `extension`: only resources and backbone elements can be modified."
+                    .to_owned();
+            }
+            _ => {}
+        }
+        let choice = shape
+            .elements
+            .iter()
+            .filter(|element| element.is_choice)
+            .find_map(|element| Some((element, name.strip_prefix(element.name.as_str())?)));
+        if let Some((element, type_name)) = choice
+            && (type_name.is_empty() || self.is_type(type_name))
+        {
+            return format!(" Give {}.", self.choice_names(element));
+        }
+        match nearest(name, self.member_names(shape)) {
+            Some(near) => format!(" Did you mean `{near}`?"),
+            None => String::new(),
+        }
+    }
+
+    /// Whether the end of a choice's name is a type, as `DateTime` in `valueDateTime`.
+    fn is_type(&self, type_name: &str) -> bool {
+        let types = self.shapes.types().iter();
+        types
+            .map(|shape| choice_member("", &shape.name))
+            .any(|known| known == type_name)
     }
 
     fn member_names<'s>(&'s self, shape: &'s TypeShape) -> impl Iterator<Item = Cow<'s, str>> {

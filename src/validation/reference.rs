@@ -79,8 +79,8 @@ impl Validator<'_> {
             .strip_prefix("http://hl7.org/fhir/StructureDefinition/")
             .unwrap_or(text);
         let Ok(stated) = name.parse::<ResourceType>() else {
-            // Any other absolute URL may name a logical model.
-            if !text.contains(':') {
+            // Any other absolute URL may name a logical model; what is no URI is refused already.
+            if !text.contains([':', ' ']) {
                 let text = "`type` must be a resource type such as Patient.";
                 self.report.error("value", here, text.to_owned());
             }

@@ -10,6 +10,7 @@ use crate::fhir::resource_type::ResourceType;
 use crate::fhir::shape::{ElementShape, Found, Shapes, TypeId, TypeKind, TypeShape, element_bit};
 use crate::outcome::Issue;
 use crate::validation::ValidationLimits;
+use crate::validation::companion::companion_of;
 use crate::validation::contained::Scope;
 use crate::validation::location::Location;
 use crate::validation::narrative;
@@ -116,13 +117,19 @@ impl<'a> Validator<'a> {
             self.wrong_repetition(name, is_array, &here);
         }
         self.check_count(node.items().len(), found.element, &here);
+        let has_null = is_array && node.items().contains(&Node::Null);
+        let companion = if has_null {
+            companion_of(object, name)
+        } else {
+            None
+        };
         for (index, item) in node.items().iter().enumerate() {
             if self.report.is_cut() {
                 return;
             }
             let here = if is_array { here.item(index) } else { here };
             if *item == Node::Null && is_array {
-                self.check_null(object, index, found, &here);
+                self.check_null(companion.and_then(|nodes| nodes.get(index)), found, &here);
             } else {
                 self.value(item, found, &here);
             }

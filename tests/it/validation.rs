@@ -6,10 +6,13 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::LazyLock;
 
+use proptest::prelude::*;
 use vesta::conformance::registry::Registry;
 use vesta::fhir::json::{self, Limits};
+use vesta::fhir::resource::{Node, Object, Resource};
 use vesta::outcome::{Issue, Severity};
 use vesta::validation::{ValidationLimits, validate};
 
@@ -38,6 +41,273 @@ fn as_lines(issues: &[Issue]) -> String {
         writeln!(lines, "{severity} {code} {place}: {text}").unwrap();
     }
     lines
+}
+
+/// The cases: name, input, expected issues.
+fn cases() -> Vec<(String, Vec<u8>, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/validation");
+    let mut cases = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let case = entry.unwrap().path();
+        let name = case.file_name().unwrap().to_string_lossy().into_owned();
+        let input = std::fs::read(case.join("input.json")).unwrap();
+        let expected = std::fs::read_to_string(case.join("expected.txt")).unwrap_or_default();
+        cases.push((name, input, expected));
+    }
+    cases.sort();
+    cases
+}
+
+#[test]
+fn each_problem_is_reported_with_its_place_and_remedy() {
+    let cases = cases();
+    let mut failed = String::new();
+    for (name, input, expected) in &cases {
+        let found = as_lines(&issues_of(input));
+        if found != *expected {
+            writeln!(failed, "{name}: found\n{found}\nexpected\n{expected}").unwrap();
+        }
+    }
+    assert!(failed.is_empty(), "{failed}");
+    assert!(cases.len() > 15, "{}", cases.len());
+}
+
+/// Puts `secret` in the place of every text but that of `resourceType`, which is no patient's.
+fn with_secret_values(node: &mut Node, secret: &str) {
+    match node {
+        Node::String(text) => *text = secret.into(),
+        Node::Number(text) => *text = "4711.4711".into(),
+        Node::Array(items) => {
+            for item in items {
+                with_secret_values(item, secret);
+            }
+        }
+        Node::Object(object) => {
+            for (name, value) in object.iter_mut() {
+                if name != "resourceType" {
+                    with_secret_values(value, secret);
+                }
+            }
+        }
+        Node::Null | Node::Bool(_) => {}
+    }
+}
+
+#[test]
+fn values_are_never_shown() {
+    for secret in [
+        "#Zyzzyva",
+        "Zyzzyva Zyzzyva  ",
+        "Zyzzyva/Zyzzyva",
+        "<p>Zyzzyva",
+    ] {
+        let mut count = 0;
+        for (name, input, _) in cases() {
+            let mut node = json::parse(&input, JSON_LIMITS).unwrap();
+            with_secret_values(&mut node, secret);
+            let issues = issues_of(&json::to_vec(&node));
+            let lines = as_lines(&issues);
+            assert!(
+                !lines.contains("Zyzzyva") && !lines.contains("4711"),
+                "{name}: {lines}"
+            );
+            count += issues.len();
+        }
+        assert!(count > 100, "{count}");
+    }
+}
+
+#[test]
+fn limits_are_kept() {
+    let shapes = REGISTRY.shapes();
+    let limits = ValidationLimits {
+        depth_max: 5,
+        issues_max: 3,
+        string_chars_max: 40,
+        narrative_depth_max: 2,
+    };
+    let check = |text: &str| {
+        let resource = json::parse_resource(text.as_bytes(), JSON_LIMITS).unwrap();
+        as_lines(&validate(&resource, shapes, &limits))
+    };
+    let extension = |inner: &str| format!(r#"{{"url":"urn:x","extension":[{inner}]}}"#);
+    let deep = extension(&extension(&extension(&extension(&extension(
+        r#"{"url":"urn:x","valueCode":"x"}"#,
+    )))));
+    let deep = check(&format!(
+        r#"{{"resourceType":"Patient","extension":[{deep}]}}"#
+    ));
+    assert!(deep.contains("nested deeper than 5 elements"), "{deep}");
+    let long = "x".repeat(41);
+    let long = check(&format!(
+        r#"{{"resourceType":"Patient","name":[{{"text":"{long}"}}]}}"#
+    ));
+    assert!(long.contains("too-long Patient.name[0].text"), "{long}");
+    let many = check(r#"{"resourceType":"Patient","a":1,"b":2,"c":3,"d":4,"e":5}"#);
+    assert_eq!(many.lines().count(), 4, "{many}");
+    assert!(many.contains("more problems than these 3"), "{many}");
+}
+
+#[test]
+fn a_resource_that_is_nested_without_end_is_refused() {
+    let mut node = Node::from("x");
+    for _ in 0..2000 {
+        let mut extension = Object::new();
+        extension.set("url", Node::from("urn:x"));
+        extension.set("extension", Node::Array(vec![node]));
+        node = Node::Object(extension);
+    }
+    let mut patient = Object::new();
+    patient.set("resourceType", Node::from("Patient"));
+    patient.set("extension", Node::Array(vec![node]));
+    let patient = Resource::from_object(patient).unwrap();
+    let issues = validate(&patient, REGISTRY.shapes(), &ValidationLimits::default());
+    assert!(as_lines(&issues).contains("nested deeper"), "{issues:?}");
+}
+
+/// Names that mean something to the walk, and some that do not.
+fn any_name() -> impl Strategy<Value = String> {
+    prop_oneof![
+        prop::sample::select(vec![
+            "resourceType",
+            "id",
+            "_id",
+            "meta",
+            "text",
+            "div",
+            "status",
+            "contained",
+            "extension",
+            "modifierExtension",
+            "url",
+            "valueString",
+            "valueReference",
+            "_valueString",
+            "reference",
+            "type",
+            "name",
+            "_name",
+            "given",
+            "_given",
+            "family",
+            "birthDate",
+            "_birthDate",
+            "code",
+            "coding",
+            "system",
+            "subject",
+            "entry",
+            "resource",
+            "valueQuantity",
+            "deceasedBoolean",
+            "contact",
+            "link",
+            "photo",
+            "data",
+            "language",
+            "lastUpdated",
+            "clinicalStatus",
+        ])
+        .prop_map(str::to_owned),
+        ".{0,8}",
+    ]
+}
+
+fn any_node() -> impl Strategy<Value = Node> {
+    let leaf = prop_oneof![
+        Just(Node::Null),
+        any::<bool>().prop_map(Node::Bool),
+        "-?[0-9.eE+]{0,12}".prop_map(|text| Node::Number(text.into())),
+        ".{0,12}".prop_map(|text| Node::String(text.into())),
+        prop::sample::select(vec![
+            "Patient",
+            "Observation",
+            "Bundle",
+            "Patient/1",
+            "#",
+            "#x",
+            "x",
+            "2020-02-30",
+            "male",
+            "urn:uuid:1",
+            "<div xmlns=\"http://www.w3.org/1999/xhtml\">x</div>",
+        ])
+        .prop_map(Node::from),
+    ];
+    leaf.prop_recursive(6, 60, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Node::Array),
+            prop::collection::btree_map(any_name(), inner, 0..6).prop_map(|members| {
+                let mut object = Object::new();
+                for (name, value) in members {
+                    object.push(name.into(), value);
+                }
+                Node::Object(object)
+            }),
+        ]
+    })
+}
+
+/// Puts `graft` in the place of the node that is `place` nodes into the tree.
+fn graft(node: &mut Node, place: &mut usize, graft_in: &Node) {
+    if *place == 0 {
+        *node = graft_in.clone();
+    }
+    let (left, is_here) = place.overflowing_sub(1);
+    *place = left;
+    if is_here {
+        return;
+    }
+    match node {
+        Node::Array(items) => items
+            .iter_mut()
+            .for_each(|item| graft(item, place, graft_in)),
+        Node::Object(object) => object
+            .iter_mut()
+            .for_each(|(_, value)| graft(value, place, graft_in)),
+        _ => {}
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_tree_panics(node in any_node(), kind in prop::sample::select(vec!["Patient", "Bundle"])) {
+        let mut object = match node {
+            Node::Object(object) => object,
+            other => {
+                let mut object = Object::new();
+                object.set("extension", other);
+                object
+            }
+        };
+        object.set("resourceType", Node::from(kind));
+        let resource = Resource::from_object(object).unwrap();
+        let limits = ValidationLimits::default();
+        let issues = validate(&resource, REGISTRY.shapes(), &limits);
+        prop_assert!(issues.len() <= limits.issues_max + 1);
+        let root = format!("{kind}.");
+        for issue in &issues {
+            for place in &issue.expression {
+                prop_assert!(place == kind || place.starts_with(&root), "{}", place);
+            }
+        }
+    }
+
+    #[test]
+    fn no_graft_onto_a_valid_resource_panics(place in 1_usize..120, graft_in in any_node()) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/validation");
+        let input = std::fs::read(folder.join("valid-and-unusual/input.json")).unwrap();
+        let mut node = json::parse(&input, JSON_LIMITS).unwrap();
+        graft(&mut node, &mut { place }, &graft_in);
+        let Node::Object(object) = node else {
+            return Err(TestCaseError::fail("the root is an object"));
+        };
+        if let Ok(resource) = Resource::from_object(object) {
+            let limits = ValidationLimits::default();
+            let issues = validate(&resource, REGISTRY.shapes(), &limits);
+            prop_assert!(issues.len() <= limits.issues_max + 1);
+        }
+    }
 }
 
 /// Official examples that break R4 themselves, with what they break.
