@@ -362,6 +362,25 @@ mod tests {
     }
 
     #[test]
+    fn the_codes_that_a_parameter_is_bound_to_are_known() {
+        let registry = Registry::load().unwrap();
+        let sets = |name, code| -> Vec<String> {
+            let found = registry.search_parameter(resource_type(name), code);
+            let program = found.unwrap().expression.as_ref().unwrap();
+            let sets = program.code_sets(registry.shapes());
+            let sets = sets.iter().map(|&set| registry.shapes().code_set(set));
+            sets.map(|set| set.unwrap().value_set.to_string()).collect()
+        };
+        let gender = "http://hl7.org/fhir/ValueSet/administrative-gender";
+        assert_eq!(sets("Patient", "gender"), [gender]);
+        let status = "http://hl7.org/fhir/ValueSet/observation-status";
+        assert_eq!(sets("Observation", "status"), [status]);
+        let email = "http://hl7.org/fhir/ValueSet/contact-point-system";
+        assert!(!sets("Patient", "email").contains(&email.to_owned()));
+        assert!(sets("Observation", "code").is_empty());
+    }
+
+    #[test]
     fn a_composite_finds_its_parts_side_by_side() {
         let registry = Registry::load().unwrap();
         let name = resource_type("Observation");

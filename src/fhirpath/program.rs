@@ -20,7 +20,7 @@ use crate::fhirpath::location::Location;
 use crate::fhirpath::parser::parse;
 use crate::fhirpath::program::compile::Compiler;
 use crate::fhirpath::program::condition::Condition;
-use crate::fhirpath::program::step::{Path, Spot, State};
+use crate::fhirpath::program::step::{Base, Path, Spot, State};
 
 static TRUE: Node = Node::Bool(true);
 static FALSE: Node = Node::Bool(false);
@@ -203,6 +203,26 @@ impl Program {
         found.sort_unstable();
         found.dedup();
         found
+    }
+
+    /// The required bindings of the elements that its values come from, places for
+    /// [`Shapes::code_set`].
+    pub fn code_sets(&self, shapes: &Shapes) -> Vec<u16> {
+        let mut sets = Vec::new();
+        for (context, parts) in &self.contexts {
+            for part in parts {
+                if let Part::Path(path) = part {
+                    let start = match path.base {
+                        Base::Root => self.root,
+                        Base::This | Base::Context => *context,
+                    };
+                    path.code_sets(start, shapes, &mut sets);
+                }
+            }
+        }
+        sets.sort_unstable();
+        sets.dedup();
+        sets
     }
 
     fn visit<'a>(

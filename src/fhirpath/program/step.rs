@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use compact_str::CompactString;
 
 use crate::fhir::resource::{Node, Object};
-use crate::fhir::shape::TypeId;
+use crate::fhir::shape::{Shapes, TypeId};
 use crate::fhirpath::program::Context;
 use crate::fhirpath::program::condition::Condition;
 
@@ -93,6 +93,16 @@ impl Path {
         walk(&self.steps, spot, self.type_id, state, sink)
     }
 
+    /// Adds the required bindings of the elements at its ends.
+    pub(super) fn code_sets(&self, start: TypeId, shapes: &Shapes, sets: &mut Vec<u16>) {
+        let mut end = BoundEnd {
+            type_id: start,
+            codes: None,
+        };
+        end.follow(&self.steps, shapes);
+        sets.extend(end.codes);
+    }
+
     /// Adds the types its ends can have.
     pub(super) fn result_types(&self, types: &mut Vec<TypeId>) {
         match self.steps.last() {
@@ -101,6 +111,38 @@ impl Path {
             }
             _ => types.push(self.type_id),
         }
+    }
+}
+
+/// The element at the end of some steps, as the definitions know it.
+struct BoundEnd {
+    type_id: TypeId,
+    codes: Option<u16>,
+}
+
+impl BoundEnd {
+    fn follow(&mut self, steps: &[Step], shapes: &Shapes) {
+        for step in steps {
+            match step {
+                Step::Member { name, type_id, .. } => self.enter(name, *type_id, shapes),
+                Step::Choice { forms, .. } => {
+                    if let Some((name, type_id)) = forms.first() {
+                        self.enter(name, *type_id, shapes);
+                    }
+                }
+                Step::Where(_) => {}
+                Step::Nth { inner, .. } => self.follow(inner, shapes),
+                Step::OfResource { name } => {
+                    self.type_id = shapes.type_id(name).unwrap_or(self.type_id);
+                }
+            }
+        }
+    }
+
+    fn enter(&mut self, name: &str, type_id: TypeId, shapes: &Shapes) {
+        let found = shapes.find(self.type_id, name);
+        self.codes = found.and_then(|found| found.element.required_codes);
+        self.type_id = type_id;
     }
 }
 
