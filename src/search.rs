@@ -3,11 +3,20 @@
 //! No store and no HTTP: a plan is a value that both stores execute alike.
 //! Spec: <https://hl7.org/fhir/R4/search.html>.
 
+pub mod cursor;
 pub mod decimal;
 pub mod escape;
 pub mod hasher;
+pub mod index;
 pub mod key;
+pub mod lower;
+pub mod modifier;
 pub mod param;
+pub mod parse;
 pub mod plan;
 pub mod prefix;
+pub mod query;
 pub mod text;
+
+#[cfg(test)]
+mod tests;

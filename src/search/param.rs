@@ -13,6 +13,7 @@ pub mod string;
 pub mod token;
 pub mod uri;
 
+use crate::conformance::search_parameter::ParameterKind;
 use crate::fhir::resource::{Node, Object};
 use crate::fhir::resource_type::ResourceType;
 use crate::fhir::shape::CodeSet;
@@ -151,6 +152,8 @@ pub struct KeyWriter<'a, 'h> {
 pub struct ParseContext<'a> {
     /// The types that references of the parameter may point to; empty means any.
     pub targets: &'a [ResourceType],
+    /// The required bindings of the parameter's codes, whose systems such codes do not state.
+    pub codes: &'a [&'a CodeSet],
     /// This server's FHIR base.
     pub base_url: &'a str,
     /// The present, in ms since the epoch: `ap` on dates is relative to it.
@@ -174,6 +177,40 @@ pub enum Condition {
     Token(token::TokenCondition),
     /// On uris.
     Uri(uri::UriCondition),
+}
+
+/// Writes the keys of one value of a parameter of a kind.
+pub fn index(kind: ParameterKind, value: &Found<'_>, writer: &mut KeyWriter<'_, '_>) {
+    match kind {
+        ParameterKind::Date => date::index(value, writer),
+        ParameterKind::Number => number::index(value, writer),
+        ParameterKind::Quantity => quantity::index(value, writer),
+        ParameterKind::Reference => reference::index(value, writer),
+        ParameterKind::String => string::index(value, writer),
+        ParameterKind::Token => token::index(value, writer),
+        ParameterKind::Uri => uri::index(value, writer),
+        ParameterKind::Composite | ParameterKind::Special => {}
+    }
+}
+
+/// Reads one value of a query parameter, escapes still in it. The error says what would be right.
+pub fn parse(
+    kind: ParameterKind,
+    text: &str,
+    context: &ParseContext<'_>,
+) -> Result<Condition, String> {
+    match kind {
+        ParameterKind::Date => date::parse(text, context.now_ms).map(Condition::Date),
+        ParameterKind::Number => number::parse(text).map(Condition::Number),
+        ParameterKind::Quantity => quantity::parse(text).map(Condition::Quantity),
+        ParameterKind::Reference => reference::parse(text, context).map(Condition::Reference),
+        ParameterKind::String => string::parse(text).map(Condition::String),
+        ParameterKind::Token => token::parse(text, context.codes).map(Condition::Token),
+        ParameterKind::Uri => uri::parse(text).map(Condition::Uri),
+        ParameterKind::Composite | ParameterKind::Special => {
+            Err("searching by it is not supported yet".into())
+        }
+    }
 }
 
 impl Condition {

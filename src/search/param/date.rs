@@ -161,6 +161,14 @@ impl DateCondition {
         }
     }
 
+    /// Whether a moment known to the millisecond meets it.
+    pub fn holds_at(&self, ms: i64) -> bool {
+        self.holds(Interval {
+            low_ms: ms,
+            high_ms: ms.saturating_add(1),
+        })
+    }
+
     /// Whether a value meets it.
     pub fn matches(&self, value: &Found<'_>) -> bool {
         interval(value).is_some_and(|stored| self.holds(stored))

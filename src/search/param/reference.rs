@@ -96,6 +96,12 @@ impl ReferenceCondition {
         self.version_id.is_none()
     }
 
+    /// Whether what refers to the target is hardly more than one patient's chart.
+    pub fn is_of_one_chart(&self) -> bool {
+        let mut targets = self.targets.iter();
+        targets.any(|target| target.starts_with("Patient/") || target.starts_with("Encounter/"))
+    }
+
     /// Whether a value meets it.
     pub fn matches(&self, value: &Found<'_>, base_url: &str) -> bool {
         let mut is_met = false;

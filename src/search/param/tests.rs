@@ -27,6 +27,7 @@ const NOW_MS: i64 = 1_795_305_600_000;
 
 const CONTEXT: ParseContext<'_> = ParseContext {
     targets: &[],
+    codes: &[],
     base_url: BASE_URL,
     now_ms: NOW_MS,
 };

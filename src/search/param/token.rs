@@ -6,6 +6,7 @@
 //! Spec: <https://hl7.org/fhir/R4/search.html#token>.
 
 use crate::fhir::resource::{Node, Object};
+use crate::fhir::shape::CodeSet;
 use crate::seal::blind::Domain;
 use crate::search::escape;
 use crate::search::hasher::Hasher;
@@ -32,7 +33,12 @@ pub enum TokenCondition {
         code: String,
     },
     /// `system|`: any code of the system.
-    System(String),
+    System {
+        /// The system.
+        system: String,
+        /// The codes that an element bound to the system can have without stating it.
+        bound_codes: Vec<String>,
+    },
 }
 
 /// Writes the keys of a value.
@@ -46,7 +52,7 @@ pub fn index(value: &Found<'_>, writer: &mut KeyWriter<'_, '_>) {
                 writer.hasher,
             ));
         }
-        if let Some(system) = system {
+        if let Some(system) = system.filter(|_| value.data_type != DataType::Code) {
             writer
                 .keys
                 .push(system_key(writer.parameter, system, writer.hasher));
@@ -54,8 +60,9 @@ pub fn index(value: &Found<'_>, writer: &mut KeyWriter<'_, '_>) {
     });
 }
 
-/// Reads `code`, `system|code`, `|code` or `system|`.
-pub fn parse(text: &str) -> Result<TokenCondition, String> {
+/// Reads `code`, `system|code`, `|code` or `system|`; `codes` are the bindings of elements that
+/// have a code without a system.
+pub fn parse(text: &str, codes: &[&CodeSet]) -> Result<TokenCondition, String> {
     let plain = |part| escape::unescape(part).into_owned();
     let Some((system, code)) = escape::split_once(text, '|') else {
         return match text {
@@ -68,11 +75,23 @@ pub fn parse(text: &str) -> Result<TokenCondition, String> {
     }
     match (system, code) {
         ("", "") => Err("a token needs a system or a code".into()),
-        (system, "") => Ok(TokenCondition::System(plain(system))),
+        (system, "") => Ok(of_system(plain(system), codes)),
         (system, code) => Ok(TokenCondition::CodeInSystem {
             system: plain(system),
             code: plain(code),
         }),
+    }
+}
+
+fn of_system(system: String, codes: &[&CodeSet]) -> TokenCondition {
+    let of_sets = codes.iter().flat_map(|set| &set.systems);
+    let bound_codes = of_sets
+        .filter(|known| known.system == system)
+        .flat_map(|known| known.codes.iter().map(ToString::to_string))
+        .collect();
+    TokenCondition::System {
+        system,
+        bound_codes,
     }
 }
 
@@ -87,8 +106,27 @@ impl TokenCondition {
             Self::CodeInSystem { system, code } => {
                 Predicate::Key(code_key(parameter, system, code, hasher))
             }
-            Self::System(system) => Predicate::Key(system_key(parameter, system, hasher)),
+            Self::System {
+                system,
+                bound_codes,
+            } => {
+                let stated = Predicate::Key(system_key(parameter, system, hasher));
+                let bound = bound_codes
+                    .iter()
+                    .map(|code| Predicate::Key(code_key(parameter, system, code, hasher)));
+                let mut any: Vec<_> = bound.collect();
+                if any.is_empty() {
+                    return stated;
+                }
+                any.push(stated);
+                Predicate::Or(any)
+            }
         }
+    }
+
+    /// Whether it asks for one code, not for all of a system.
+    pub fn is_one_code(&self) -> bool {
+        !matches!(self, Self::System { .. })
     }
 
     /// Whether a value meets it.
@@ -101,7 +139,7 @@ impl TokenCondition {
                     system: wanted_system,
                     code: wanted,
                 } => code == Some(wanted) && system.unwrap_or_default() == wanted_system,
-                Self::System(wanted) => system == Some(wanted),
+                Self::System { system: wanted, .. } => system == Some(wanted),
             };
         });
         is_met

@@ -6,7 +6,7 @@ use crate::search::param::token::{index, parse};
 use crate::search::param::{Condition, DataType, Found};
 
 fn finds(query: &str, data_type: &str, json: &str) -> bool {
-    let condition = Condition::Token(parse(query).unwrap());
+    let condition = Condition::Token(parse(query, &[]).unwrap());
     is_found_in(index, json, data_type, &condition)
 }
 
@@ -113,7 +113,7 @@ fn a_bound_code_has_the_system_of_its_binding() {
         ("http://a|z", false),
         ("|z", false),
     ] {
-        let condition = Condition::Token(parse(query).unwrap());
+        let condition = Condition::Token(parse(query, &[&codes]).unwrap());
         assert_eq!(is_found(index, &[found], &condition), expected, "{query}");
     }
 }
@@ -121,7 +121,7 @@ fn a_bound_code_has_the_system_of_its_binding() {
 #[test]
 fn what_is_no_token_is_refused_with_a_reason() {
     for bad in ["", "|", "a|b|c"] {
-        assert!(parse(bad).unwrap_err().contains("token"), "{bad}");
+        assert!(parse(bad, &[]).unwrap_err().contains("token"), "{bad}");
     }
 }
 
@@ -147,7 +147,7 @@ proptest! {
             _ if system.is_empty() => return Ok(()),
             _ => (format!("{system}|"), stored.iter().any(|(s, _)| *s == system)),
         };
-        let condition = Condition::Token(parse(&query).unwrap());
+        let condition = Condition::Token(parse(&query, &[]).unwrap());
         prop_assert_eq!(is_found(index, &values, &condition), expected);
     }
 }

@@ -1,0 +1,325 @@
+//! The index entries of a resource: every search parameter of its type, run over it once.
+//!
+//! The write path runs this for every version, so nothing is looked up by name here that can be
+//! known when the server starts. Which keys a value has is in [`crate::search::param`].
+//! Spec: <https://hl7.org/fhir/R4/searchparameter-registry.html>.
+
+use std::sync::Arc;
+
+use crate::conformance::compartment::CompartmentKind;
+use crate::conformance::registry::Registry;
+use crate::conformance::search_parameter::{ParameterKind, SearchParameter};
+use crate::fhir::resource::Resource;
+use crate::fhir::resource_type::ResourceType;
+use crate::fhir::shape::CodeSet;
+use crate::fhirpath::program::Value;
+use crate::seal::blind::BlindKey;
+use crate::search::hasher::Hasher;
+use crate::search::key::{Entries, Key, ParameterNumber};
+use crate::search::param::{self, DataType, Found, KeyWriter, date, reference, special};
+
+/// Keys and compartments that one resource may have: beyond it the write is refused.
+pub const ENTRIES_MAX: usize = 100_000;
+
+/// The parameters on the date that a resource is clinically about, best first.
+const MAIN_DATES: [&str; 29] = [
+    "onset-date",
+    "authoredon",
+    "date",
+    "period",
+    "started",
+    "occurrence",
+    "effective-time",
+    "effective",
+    "event-date",
+    "start-date",
+    "start",
+    "collected",
+    "sent",
+    "received",
+    "whenhandedover",
+    "whenprepared",
+    "recorded-date",
+    "recorded",
+    "authored-on",
+    "authored",
+    "datewritten",
+    "datetime",
+    "identified",
+    "created",
+    "issued",
+    "timestamp",
+    "entered-date",
+    "last-date",
+    "onset",
+];
+
+/// A resource has more to index than may be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the resource has more than {ENTRIES_MAX} values to index: split it")]
+pub struct TooManyEntries;
+
+/// Extracts what is searched from resources.
+#[derive(Debug)]
+pub struct Indexer {
+    registry: Arc<Registry>,
+    blind: BlindKey,
+    base_url: String,
+    /// By the place of a type in the registry's shapes.
+    data_types: Vec<DataType>,
+    /// By the number of the resource type, then in the registry's order.
+    traits: Vec<Vec<Traits>>,
+}
+
+/// What is known of a parameter of a type before any resource is seen.
+#[derive(Debug, Default)]
+struct Traits {
+    is_indexed: bool,
+    is_in_patient_compartment: bool,
+    /// Its place among [`MAIN_DATES`].
+    date_rank: Option<usize>,
+    /// The required bindings of its codes.
+    code_sets: Vec<u16>,
+}
+
+/// What one pass over a resource gathers.
+struct Gathered {
+    keys: Vec<Key>,
+    compartments: Vec<i64>,
+    main_date: Option<(usize, i64)>,
+}
+
+impl Indexer {
+    /// An indexer for a server whose FHIR base is `base_url`.
+    pub fn new(registry: Arc<Registry>, blind: BlindKey, base_url: &str) -> Self {
+        let types = registry.shapes().types();
+        let data_types = types
+            .iter()
+            .map(|shape| DataType::from_name(&shape.name))
+            .collect();
+        let traits = ResourceType::all()
+            .map(|resource_type| {
+                let parameters = registry.search_parameters(resource_type).iter();
+                parameters
+                    .map(|one| Traits::of(one, resource_type, &registry))
+                    .collect()
+            })
+            .collect();
+        Self {
+            registry,
+            blind,
+            base_url: base_url.trim_end_matches('/').to_owned(),
+            data_types,
+            traits,
+        }
+    }
+
+    /// The definitions that it works by.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The FHIR base whose absolute references are local ones.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// A hasher for one query.
+    pub fn hasher(&self) -> Hasher<'_> {
+        Hasher::new(&self.blind)
+    }
+
+    /// All index entries of a resource, which has its id already.
+    pub fn entries(
+        &self,
+        resource: &Resource,
+        last_updated_ms: i64,
+    ) -> Result<Entries, TooManyEntries> {
+        let resource_type = resource.resource_type();
+        let mut hasher = self.hasher();
+        let mut gathered = Gathered {
+            keys: Vec::with_capacity(32),
+            compartments: Vec::new(),
+            main_date: None,
+        };
+        gathered.keys.push(Key::of_type(resource_type));
+        if let Some(id) = own_patient_id(resource) {
+            gathered.compartments.push(hasher.compartment(id));
+        }
+        let parameters = self.registry.search_parameters(resource_type).iter();
+        for (parameter, traits) in parameters.zip(self.traits_of(resource_type)) {
+            if traits.is_indexed {
+                self.gather(parameter, traits, resource, &mut hasher, &mut gathered);
+            }
+            if gathered.keys.len() + gathered.compartments.len() > ENTRIES_MAX {
+                return Err(TooManyEntries);
+            }
+        }
+        gathered.keys.sort_unstable();
+        gathered.keys.dedup();
+        gathered.compartments.sort_unstable();
+        gathered.compartments.dedup();
+        Ok(Entries {
+            keys: gathered.keys,
+            compartments: gathered.compartments,
+            date_ms: gathered.main_date.map_or(last_updated_ms, |(_, ms)| ms),
+        })
+    }
+
+    /// The patient whose data key seals a resource: the first in whose compartment it is.
+    pub fn owner<'a>(&self, resource: &'a Resource) -> Option<&'a str> {
+        let resource_type = resource.resource_type();
+        if let Some(id) = own_patient_id(resource) {
+            return Some(id);
+        }
+        let codes = self
+            .registry
+            .compartment(CompartmentKind::Patient, resource_type);
+        codes.iter().find_map(|code| {
+            let parameter = self.registry.search_parameter(resource_type, code)?;
+            let program = parameter.expression.as_ref()?;
+            let mut first = None;
+            program.run(resource.object(), self.registry.shapes(), &mut |value| {
+                if first.is_none() {
+                    let found = Found::new(value.node, DataType::Reference);
+                    first = reference::patient_id(&found, &self.base_url);
+                }
+            });
+            first
+        })
+    }
+
+    /// What stands in the compartment column for a patient's compartment.
+    pub fn compartment(&self, patient_id: &str) -> i64 {
+        self.hasher().compartment(patient_id)
+    }
+
+    /// Gives each value that a parameter of the resource's type has in it.
+    pub fn each_value<'a>(
+        &'a self,
+        parameter: &SearchParameter,
+        resource: &'a Resource,
+        each: &mut dyn FnMut(&Found<'a>),
+    ) {
+        let resource_type = resource.resource_type();
+        let parameters = self.registry.search_parameters(resource_type);
+        let place = parameters.binary_search_by(|probe| probe.code.cmp(&parameter.code));
+        let all = self.traits_of(resource_type);
+        let traits = place.ok().and_then(|place| all.get(place));
+        if let (Some(traits), Some(program)) = (traits, &parameter.expression) {
+            program.run(resource.object(), self.registry.shapes(), &mut |value| {
+                each(&self.found(value, traits));
+            });
+        }
+    }
+
+    /// The required bindings of the codes that a parameter finds.
+    pub fn code_sets(&self, resource_type: ResourceType, code: &str) -> Vec<&CodeSet> {
+        let parameters = self.registry.search_parameters(resource_type);
+        let place = parameters.binary_search_by(|probe| probe.code.as_str().cmp(code));
+        let all = self.traits_of(resource_type);
+        let traits = place.ok().and_then(|place| all.get(place));
+        let shapes = self.registry.shapes();
+        let sets = traits.map_or(&[][..], |traits| traits.code_sets.as_slice());
+        sets.iter()
+            .filter_map(|&set| shapes.code_set(set))
+            .collect()
+    }
+
+    fn traits_of(&self, resource_type: ResourceType) -> &[Traits] {
+        self.traits
+            .get(usize::from(resource_type.number()))
+            .map_or(&[], Vec::as_slice)
+    }
+
+    fn gather(
+        &self,
+        parameter: &SearchParameter,
+        traits: &Traits,
+        resource: &Resource,
+        hasher: &mut Hasher<'_>,
+        gathered: &mut Gathered,
+    ) {
+        let Some(program) = &parameter.expression else {
+            return;
+        };
+        let mut writer = KeyWriter {
+            parameter: ParameterNumber(parameter.number),
+            hasher,
+            base_url: &self.base_url,
+            keys: &mut gathered.keys,
+        };
+        program.run(resource.object(), self.registry.shapes(), &mut |value| {
+            let found = self.found(value, traits);
+            param::index(parameter.kind, &found, &mut writer);
+            if traits.is_in_patient_compartment
+                && let Some(id) = reference::patient_id(&found, &self.base_url)
+            {
+                gathered.compartments.push(writer.hasher.compartment(id));
+            }
+            if let Some(rank) = traits.date_rank
+                && gathered.main_date.is_none_or(|(best, _)| rank < best)
+                && let Some(interval) = date::interval(&found)
+            {
+                let ms = if interval.low_ms == i64::MIN {
+                    interval.high_ms
+                } else {
+                    interval.low_ms
+                };
+                gathered.main_date = Some((rank, ms));
+            }
+        });
+    }
+
+    fn found<'a>(&'a self, value: Value<'a>, traits: &Traits) -> Found<'a> {
+        let place = usize::from(value.type_id.0);
+        let data_type = self.data_types.get(place).copied();
+        let data_type = data_type.unwrap_or(DataType::Other);
+        let codes = match value.node.as_str() {
+            Some(code) if data_type == DataType::Code => {
+                let shapes = self.registry.shapes();
+                let mut sets = traits.code_sets.iter();
+                sets.find_map(|&set| shapes.code_set(set).filter(|set| set.contains(None, code)))
+            }
+            _ => None,
+        };
+        Found {
+            node: value.node,
+            data_type,
+            codes,
+        }
+    }
+}
+
+impl Traits {
+    fn of(parameter: &SearchParameter, resource_type: ResourceType, registry: &Registry) -> Self {
+        let Some(program) = &parameter.expression else {
+            return Self::default();
+        };
+        let is_special = [special::ID, special::LAST_UPDATED].contains(&parameter.code.as_str());
+        let is_indexed = !is_special
+            && !matches!(
+                parameter.kind,
+                ParameterKind::Composite | ParameterKind::Special
+            );
+        let patient = registry.compartment(CompartmentKind::Patient, resource_type);
+        let rank = || MAIN_DATES.iter().position(|code| *code == parameter.code);
+        let is_token = parameter.kind == ParameterKind::Token;
+        Self {
+            is_indexed,
+            is_in_patient_compartment: patient.contains(&parameter.code),
+            date_rank: (parameter.kind == ParameterKind::Date).then(rank).flatten(),
+            code_sets: if is_token {
+                program.code_sets(registry.shapes())
+            } else {
+                Vec::new()
+            },
+        }
+    }
+}
+
+/// The id of a patient, who is in the patient's own compartment.
+fn own_patient_id(resource: &Resource) -> Option<&str> {
+    let is_patient = resource.resource_type().name() == CompartmentKind::Patient.name();
+    resource.id().filter(|_| is_patient)
+}

@@ -1,0 +1,243 @@
+//! From a query to a plan: which keys to look for, and which of them to walk.
+//!
+//! The most selective condition drives. Where the kind of a condition does not tell, the caller
+//! has the store count the candidates, up to [`COUNT_LIMIT`], and the smallest drives.
+
+use crate::fhir::resource_type::ResourceType;
+use crate::search::hasher::Hasher;
+use crate::search::index::Indexer;
+use crate::search::key::{Key, ParameterNumber};
+use crate::search::param::Condition;
+use crate::search::param::date::DateCondition;
+use crate::search::plan::{Plan, Predicate};
+use crate::search::query::{Criterion, Query};
+
+/// How far candidates are counted.
+pub const COUNT_LIMIT: u64 = 1_000;
+
+/// How many candidates are counted at most.
+pub const CANDIDATES_MAX: usize = 3;
+
+/// A query as conditions on index entries, all of which hold for every match.
+#[derive(Debug, Clone)]
+pub struct Lowered {
+    type_key: Key,
+    conjuncts: Vec<Conjunct>,
+}
+
+#[derive(Debug, Clone)]
+struct Conjunct {
+    predicate: Predicate,
+    breadth: Breadth,
+}
+
+/// How much a condition is likely to find, best driver first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Breadth {
+    /// Logical ids.
+    Listed,
+    /// What is meant to find one: identifiers, canonical URLs.
+    Unique,
+    /// What belongs to one patient or encounter.
+    Chart,
+    /// Equality of anything else.
+    Equal,
+    /// A range, or several conditions.
+    Wide,
+    /// Cannot be walked.
+    Untold,
+}
+
+impl Query {
+    /// The conditions on index entries.
+    pub fn lower(&self, indexer: &Indexer) -> Lowered {
+        let mut hasher = indexer.hasher();
+        let mut lowered = Lowered::of_type(self.resource_type);
+        for criterion in &self.criteria {
+            let conjunct = lower(criterion, self.resource_type, indexer, &mut hasher);
+            lowered.conjuncts.push(conjunct);
+        }
+        lowered
+    }
+}
+
+impl Lowered {
+    /// All resources of a type.
+    pub fn of_type(resource_type: ResourceType) -> Self {
+        Self {
+            type_key: Key::of_type(resource_type),
+            conjuncts: Vec::new(),
+        }
+    }
+
+    /// A further condition that every match has to meet, such as what the client may see.
+    pub fn restrict(&mut self, predicate: Predicate) {
+        let breadth = match predicate {
+            Predicate::Compartment(_) => Breadth::Chart,
+            Predicate::Ids(_) => Breadth::Listed,
+            Predicate::Key(_) => Breadth::Equal,
+            Predicate::Range(_) => Breadth::Wide,
+            Predicate::Or(ref any) if any.iter().all(is_walkable) => Breadth::Wide,
+            _ => Breadth::Untold,
+        };
+        self.conjuncts.push(Conjunct { predicate, breadth });
+    }
+
+    /// Plans that are worth counting up to [`COUNT_LIMIT`], in the order in which
+    /// [`Lowered::plan`] takes their counts. None where it is clear what drives.
+    pub fn candidates(&self) -> Vec<Plan> {
+        let places = self.candidate_places();
+        if places.len() < 2 {
+            return Vec::new();
+        }
+        let conjuncts = places.iter().filter_map(|&place| self.conjuncts.get(place));
+        conjuncts
+            .map(|one| self.plan_of(one.predicate.clone(), Vec::new()))
+            .collect()
+    }
+
+    /// The plan that walks the smallest candidate; the first one where nothing was counted.
+    pub fn plan(&self, counts: &[u64]) -> Plan {
+        let places = self.candidate_places();
+        let counted = places.iter().zip(counts);
+        let best = counted
+            .min_by_key(|(_, count)| **count)
+            .map(|(place, _)| *place);
+        let mut rest: Vec<_> = self
+            .conjuncts
+            .iter()
+            .map(|one| one.predicate.clone())
+            .collect();
+        if rest.contains(&Predicate::Nothing) {
+            return self.plan_of(Predicate::Ids(Vec::new()), Vec::new());
+        }
+        match best.or_else(|| places.first().copied()) {
+            Some(place) => {
+                let driver = rest.remove(place);
+                self.plan_of(driver, rest)
+            }
+            None => self.plan_of(Predicate::Key(self.type_key.clone()), rest),
+        }
+    }
+
+    fn plan_of(&self, driver: Predicate, mut rest: Vec<Predicate>) -> Plan {
+        // A parameter's keys are of one type; a compartment has resources of all.
+        if !matches!(
+            driver,
+            Predicate::Key(_) | Predicate::Range(_) | Predicate::Ids(_)
+        ) {
+            rest.push(Predicate::Key(self.type_key.clone()));
+        }
+        Plan {
+            driver,
+            residual: conjunction(rest),
+            type_key: Some(self.type_key.clone()),
+        }
+    }
+
+    /// The places of the conditions that may drive: one where it is clear.
+    fn candidate_places(&self) -> Vec<usize> {
+        let mut places: Vec<usize> = (0..self.conjuncts.len()).collect();
+        let breadth = |place: &usize| {
+            let conjunct = self.conjuncts.get(*place);
+            conjunct.map_or(Breadth::Untold, |one| one.breadth)
+        };
+        places.retain(|place| breadth(place) != Breadth::Untold);
+        places.sort_by_key(breadth);
+        let is_clear = places
+            .first()
+            .is_some_and(|first| breadth(first) <= Breadth::Chart);
+        places.truncate(if is_clear { 1 } else { CANDIDATES_MAX });
+        places
+    }
+}
+
+fn lower(
+    criterion: &Criterion,
+    resource_type: ResourceType,
+    indexer: &Indexer,
+    hasher: &mut Hasher<'_>,
+) -> Conjunct {
+    match criterion {
+        Criterion::Ids(ids) => Conjunct {
+            predicate: Predicate::Ids(ids.clone()),
+            breadth: Breadth::Listed,
+        },
+        Criterion::LastUpdated(any_of) => Conjunct {
+            predicate: disjunction(any_of.iter().map(DateCondition::lower_last_updated)),
+            breadth: Breadth::Untold,
+        },
+        Criterion::Parameter { code, any_of } => {
+            let parameter = indexer.registry().search_parameter(resource_type, code);
+            let Some(parameter) = parameter else {
+                return Conjunct {
+                    predicate: Predicate::Nothing,
+                    breadth: Breadth::Untold,
+                };
+            };
+            let number = ParameterNumber(parameter.number);
+            let all = any_of.iter().map(|one| one.lower(number, hasher));
+            let predicate = disjunction(all);
+            let breadth = breadth_of(code, any_of, &predicate);
+            Conjunct { predicate, breadth }
+        }
+    }
+}
+
+fn breadth_of(code: &str, any_of: &[Condition], predicate: &Predicate) -> Breadth {
+    if !is_walkable(predicate) {
+        return Breadth::Untold;
+    }
+    let of = |condition: &Condition| match condition {
+        Condition::Token(token) if code == "identifier" && token.is_one_code() => Breadth::Unique,
+        Condition::Uri(_) if code == "url" => Breadth::Unique,
+        Condition::Reference(reference) if reference.is_of_one_chart() => Breadth::Chart,
+        Condition::Token(_)
+        | Condition::Uri(_)
+        | Condition::Reference(_)
+        | Condition::String(_) => Breadth::Equal,
+        Condition::Date(_) | Condition::Number(_) | Condition::Quantity(_) => Breadth::Wide,
+    };
+    any_of.iter().map(of).max().unwrap_or(Breadth::Untold)
+}
+
+fn is_walkable(predicate: &Predicate) -> bool {
+    match predicate {
+        Predicate::Key(_) | Predicate::Range(_) | Predicate::Compartment(_) => true,
+        Predicate::Or(any) => any.iter().all(is_walkable),
+        _ => false,
+    }
+}
+
+/// One of these, without an `Or` inside an `Or`.
+fn disjunction(any: impl Iterator<Item = Predicate>) -> Predicate {
+    let mut flat = Vec::new();
+    for one in any {
+        match one {
+            Predicate::Nothing => {}
+            Predicate::Or(inner) => flat.extend(inner),
+            other => flat.push(other),
+        }
+    }
+    match (flat.pop(), flat.is_empty()) {
+        (None, _) => Predicate::Nothing,
+        (Some(only), true) => only,
+        (Some(last), false) => {
+            flat.push(last);
+            Predicate::Or(flat)
+        }
+    }
+}
+
+/// All of these.
+fn conjunction(mut flat: Vec<Predicate>) -> Predicate {
+    flat.retain(|one| *one != Predicate::All);
+    match (flat.pop(), flat.is_empty()) {
+        (None, _) => Predicate::All,
+        (Some(only), true) => only,
+        (Some(last), false) => {
+            flat.push(last);
+            Predicate::And(flat)
+        }
+    }
+}

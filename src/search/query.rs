@@ -1,0 +1,160 @@
+//! A query, understood: criteria that all have to be met, and how the result is wanted.
+//!
+//! Made by [`crate::search::parse`], turned into a plan by [`crate::search::lower`].
+//! Spec: <https://hl7.org/fhir/R4/search.html>.
+
+use compact_str::CompactString;
+
+use crate::fhir::resource::Resource;
+use crate::fhir::resource_type::ResourceType;
+use crate::outcome::Issue;
+use crate::seal::blind::Domain;
+use crate::search::index::Indexer;
+use crate::search::param::Condition;
+use crate::search::param::date::DateCondition;
+
+/// The parameters that do not change what is found.
+pub const RESULT_OPTIONS: [&str; 6] = [
+    "_count",
+    "_elements",
+    "_format",
+    "_pretty",
+    "_summary",
+    "_total",
+];
+
+/// A query on one resource type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Query {
+    /// The type.
+    pub resource_type: ResourceType,
+    /// What all have to be met.
+    pub criteria: Vec<Criterion>,
+    /// How the result is wanted.
+    pub result: ResultOptions,
+    /// The parameters that were understood, in their order, for the `self` link.
+    pub understood: Vec<(String, String)>,
+    /// What was ignored and why; only under lenient handling.
+    pub warnings: Vec<Issue>,
+}
+
+/// One parameter of a query: one of its values has to be met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Criterion {
+    /// On values in the resource.
+    Parameter {
+        /// The parameter's code.
+        code: CompactString,
+        /// One of these has to be met by one of the values.
+        any_of: Vec<Condition>,
+    },
+    /// On the logical id.
+    Ids(Vec<String>),
+    /// On the time of the last update.
+    LastUpdated(Vec<DateCondition>),
+}
+
+/// How a result is wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ResultOptions {
+    /// `_count`: matches on a page.
+    pub count: Option<usize>,
+    /// `_summary`
+    pub summary: Option<Summary>,
+    /// `_elements`: the elements that are wanted besides the mandatory ones.
+    pub elements: Vec<CompactString>,
+    /// `_total`
+    pub total: Option<Total>,
+}
+
+/// What of a resource is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Summary {
+    /// The elements that the definitions mark.
+    True,
+    /// Narrative, id, meta and mandatory elements.
+    Text,
+    /// All but the narrative.
+    Data,
+    /// Only how many there are.
+    Count,
+    /// All of it.
+    False,
+}
+
+/// How exactly the number of matches is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Total {
+    /// Not at all.
+    None,
+    /// As exactly as is cheap.
+    Estimate,
+    /// Exactly.
+    Accurate,
+}
+
+impl Query {
+    /// Whether index keys leave something open that [`Query::verify`] has to decide.
+    pub fn needs_verification(&self) -> bool {
+        self.criteria.iter().any(Criterion::needs_verification)
+    }
+
+    /// Whether a resource, which the plan has found, meets what keys leave open.
+    pub fn verify(&self, resource: &Resource, indexer: &Indexer) -> bool {
+        let mut open = self.criteria.iter().filter(|one| one.needs_verification());
+        open.all(|one| one.matches(resource, 0, indexer))
+    }
+
+    /// Whether a resource meets the query, decided without any keys.
+    pub fn matches(&self, resource: &Resource, last_updated_ms: i64, indexer: &Indexer) -> bool {
+        resource.resource_type() == self.resource_type
+            && self
+                .criteria
+                .iter()
+                .all(|one| one.matches(resource, last_updated_ms, indexer))
+    }
+
+    /// What tells this query from those that find something else: a cursor made for the one is
+    /// refused by the others.
+    pub fn digest(&self, indexer: &Indexer) -> [u8; 8] {
+        let mut text = self.resource_type.to_string();
+        let filters = self.understood.iter();
+        for (name, value) in filters.filter(|(name, _)| !RESULT_OPTIONS.contains(&name.as_str())) {
+            text.push('\u{1e}');
+            text.push_str(name);
+            text.push('\u{1f}');
+            text.push_str(value);
+        }
+        indexer.hasher().hash8_once(Domain::Query, &text)
+    }
+}
+
+impl Criterion {
+    fn needs_verification(&self) -> bool {
+        match self {
+            Self::Parameter { any_of, .. } => !any_of.iter().all(Condition::is_exact),
+            Self::Ids(_) | Self::LastUpdated(_) => false,
+        }
+    }
+
+    fn matches(&self, resource: &Resource, last_updated_ms: i64, indexer: &Indexer) -> bool {
+        match self {
+            Self::Ids(ids) => ids.iter().any(|id| resource.id() == Some(id)),
+            Self::LastUpdated(any_of) => any_of.iter().any(|one| one.holds_at(last_updated_ms)),
+            Self::Parameter { code, any_of } => {
+                let registry = indexer.registry();
+                let parameter = registry.search_parameter(resource.resource_type(), code);
+                let mut is_met = false;
+                if let Some(parameter) = parameter {
+                    indexer.each_value(parameter, resource, &mut |value| {
+                        is_met = is_met
+                            || any_of
+                                .iter()
+                                .any(|one| one.matches(value, indexer.base_url()));
+                    });
+                }
+                is_met
+            }
+        }
+    }
+}

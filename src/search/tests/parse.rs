@@ -1,0 +1,168 @@
+use super::{NOW_MS, indexer, pairs, parse_query, resource_type};
+use crate::outcome::Severity;
+use crate::search::param::Condition;
+use crate::search::parse::{OR_VALUES_MAX, PARAMETERS_MAX, ParseOptions, parse};
+use crate::search::query::{Criterion, Summary, Total};
+
+/// The refusals of a query as `code: diagnostics`.
+fn refusals(name: &str, query: &str) -> Vec<String> {
+    let issues = parse_query(name, query).unwrap_err();
+    let texts = issues
+        .iter()
+        .map(|one| format!("{}: {}", one.code, one.diagnostics));
+    texts.collect()
+}
+
+#[test]
+fn criteria_are_ands_of_ors() {
+    let query = parse_query("Patient", "name=a,b&name=c\\,d&_id=1,2&_lastUpdated=ge2020").unwrap();
+    let counts: Vec<_> = query
+        .criteria
+        .iter()
+        .map(|one| match one {
+            Criterion::Parameter { any_of, .. } => any_of.len(),
+            Criterion::Ids(ids) => ids.len(),
+            Criterion::LastUpdated(dates) => dates.len(),
+        })
+        .collect();
+    assert_eq!(counts, [2, 1, 2, 1]);
+    assert!(matches!(
+        &query.criteria[1],
+        Criterion::Parameter { any_of, .. }
+            if matches!(&any_of[0], Condition::String(one) if one.beginning == "cd")
+    ));
+    assert_eq!(query.understood.len(), 4);
+}
+
+#[test]
+fn the_result_options_are_read() {
+    let query =
+        "_count=20&_summary=text&_elements=id,name&_total=accurate&_format=json&_pretty=true";
+    let query = parse_query("Patient", query).unwrap();
+    assert!(query.criteria.is_empty());
+    assert_eq!(query.result.count, Some(20));
+    assert_eq!(query.result.summary, Some(Summary::Text));
+    assert_eq!(query.result.elements, ["id", "name"]);
+    assert_eq!(query.result.total, Some(Total::Accurate));
+    for bad in [
+        "_count=-1",
+        "_count=x",
+        "_count=",
+        "_summary=yes",
+        "_total=1",
+        "_elements=",
+        "_elements=a$",
+        "_count=1&_count=2",
+    ] {
+        let refused = refusals("Patient", bad);
+        assert_eq!(refused.len(), 1, "{bad}");
+        assert!(refused[0].contains(&bad[..6]), "{bad}: {refused:?}");
+    }
+}
+
+#[test]
+fn what_is_not_understood_is_refused_by_name() {
+    for (query, reason) in [
+        (
+            "nothing=1",
+            "not-supported: 'nothing': is not a search parameter of Patient",
+        ),
+        ("birthdate=x", "'birthdate': a date is"),
+        ("name=", "'name': a text is missing"),
+        ("=x", "'': is not a search parameter"),
+        ("_sort=name", "not-supported: '_sort': is not supported yet"),
+        ("_include=Patient:link", "'_include': is not supported yet"),
+        (
+            "_include:iterate=Patient:link",
+            "'_include:iterate': is not supported yet",
+        ),
+        (
+            "_has:Observation:patient:code=1",
+            "'_has:Observation:patient:code': is not supported yet",
+        ),
+        ("_text=x", "'_text': is not supported yet"),
+        ("_filter=x", "'_filter': is not supported yet"),
+        ("name:exact=x", "has a modifier that is not supported yet"),
+        ("name:x=x", "has a modifier that does not exist"),
+        ("name:Patient=x", "names a type, which only references"),
+        (
+            "general-practitioner:Patient=1",
+            "names a type that it cannot refer to",
+        ),
+        ("organization.name=x", "is a chain"),
+        ("general-practitioner:Practitioner.name=x", "is a chain"),
+        ("_id=a b", "'_id': a logical id is"),
+        ("identifier=|", "a token needs"),
+        ("general-practitioner=Foo/1", "a reference is"),
+        ("_count:exact=1", "is not a search parameter"),
+    ] {
+        let refused = refusals("Patient", query);
+        assert_eq!(refused.len(), 1, "{query}");
+        assert!(refused[0].contains(reason), "{query}: {refused:?}");
+    }
+    assert!(refusals("Observation", "code-value-quantity=a$5")[0].contains("not supported yet"));
+    assert!(refusals("Location", "near=1|2")[0].contains("not supported yet"));
+    assert_eq!(refusals("Patient", "a=1&birthdate=x&name=ok").len(), 2);
+}
+
+#[test]
+fn a_refusal_never_shows_the_value() {
+    for query in ["birthdate=Secret", "gender:Secret2=x", "_id=Se cret"] {
+        let issues = parse_query("Patient", query).unwrap_err();
+        assert!(!format!("{issues:?}").contains("Secret\""), "{query}");
+        assert!(!format!("{issues:?}").contains("Se cret"), "{query}");
+        assert!(issues[0].expression[0].starts_with("http."));
+    }
+}
+
+#[test]
+fn lenient_handling_warns_and_goes_on() {
+    let options = ParseOptions {
+        now_ms: NOW_MS,
+        is_lenient: true,
+    };
+    let given = pairs("nothing=1&name=x&birthdate=q&_sort=name");
+    let query = parse(resource_type("Patient"), &given, indexer(), options).unwrap();
+    assert_eq!(query.criteria.len(), 1);
+    assert_eq!(query.understood, [("name".to_owned(), "x".to_owned())]);
+    assert_eq!(query.warnings.len(), 3);
+    for warning in &query.warnings {
+        assert_eq!(warning.severity, Severity::Warning);
+        assert!(warning.diagnostics.ends_with("it was ignored"));
+    }
+}
+
+#[test]
+fn a_type_behind_the_colon_limits_a_reference() {
+    let query = parse_query("Observation", "subject:Patient=1").unwrap();
+    assert!(matches!(
+        &query.criteria[0],
+        Criterion::Parameter { any_of, .. }
+            if matches!(&any_of[0], Condition::Reference(one) if one.targets == ["Patient/1"])
+    ));
+}
+
+#[test]
+fn there_are_limits() {
+    let many = vec!["name=x"; PARAMETERS_MAX + 1].join("&");
+    assert!(refusals("Patient", &many)[0].contains("at most 64 parameters"));
+    let exactly = vec!["name=x"; PARAMETERS_MAX].join("&");
+    assert!(parse_query("Patient", &exactly).is_ok());
+    let values = vec!["x"; OR_VALUES_MAX + 1].join(",");
+    assert!(refusals("Patient", &format!("name={values}"))[0].contains("more than 1000 values"));
+    let values = vec!["x"; OR_VALUES_MAX].join(",");
+    assert!(parse_query("Patient", &format!("name={values}")).is_ok());
+}
+
+#[test]
+fn a_digest_depends_on_what_is_searched() {
+    let digest = |query: &str| parse_query("Patient", query).unwrap().digest(indexer());
+    assert_eq!(
+        digest("name=a&_count=5"),
+        digest("name=a&_count=6&_format=xml")
+    );
+    assert_ne!(digest("name=a"), digest("name=b"));
+    assert_ne!(digest("name=a"), digest("given=a"));
+    let practitioner = parse_query("Practitioner", "name=a").unwrap();
+    assert_ne!(digest("name=a"), practitioner.digest(indexer()));
+}
