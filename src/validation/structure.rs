@@ -308,7 +308,7 @@ impl<'a> Validator<'a> {
             Fault::JsonType => {
                 let kind = match primitive.json_kind() {
                     JsonKind::Boolean => "true or false",
-                    JsonKind::Number => "a number",
+                    JsonKind::Number => expected,
                     JsonKind::String => "a string",
                 };
                 let text = format!("`{name}` must be {kind}, not {}.", json_name(node));

@@ -248,25 +248,66 @@ fn any_node() -> impl Strategy<Value = Node> {
     })
 }
 
-/// Puts `graft` in the place of the node that is `place` nodes into the tree.
-fn graft(node: &mut Node, place: &mut usize, graft_in: &Node) {
-    if *place == 0 {
-        *node = graft_in.clone();
-    }
-    let (left, is_here) = place.overflowing_sub(1);
-    *place = left;
-    if is_here {
-        return;
+/// Puts `stranger` in the place of the node that is `place` nodes into the tree, in the order of
+/// the document; `place` is `usize::MAX` afterwards, and something else when the tree is smaller.
+fn graft(node: &mut Node, place: &mut usize, stranger: &Node) {
+    match *place {
+        usize::MAX => return,
+        0 => {
+            *place = usize::MAX;
+            *node = stranger.clone();
+            return;
+        }
+        _ => *place -= 1,
     }
     match node {
         Node::Array(items) => items
             .iter_mut()
-            .for_each(|item| graft(item, place, graft_in)),
+            .for_each(|item| graft(item, place, stranger)),
         Node::Object(object) => object
             .iter_mut()
-            .for_each(|(_, value)| graft(value, place, graft_in)),
+            .for_each(|(_, value)| graft(value, place, stranger)),
         _ => {}
     }
+}
+
+/// A valid resource of many kinds of elements.
+fn valid_and_unusual() -> Node {
+    let case = "tests/fixtures/validation/valid-and-unusual/input.json";
+    let input = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(case)).unwrap();
+    json::parse(&input, JSON_LIMITS).unwrap()
+}
+
+#[test]
+fn no_place_goes_unchecked() {
+    let mut stranger = Object::new();
+    stranger.set("stranger", Node::Bool(true));
+    let strangers = [
+        Node::Object(stranger.clone()),
+        Node::Array(vec![Node::Array(vec![Node::Object(stranger)])]),
+        Node::Array(Vec::new()),
+        Node::Object(Object::new()),
+        Node::from(""),
+    ];
+    let mut count = 0;
+    for stranger in &strangers {
+        for place in 1.. {
+            let (mut node, mut left) = (valid_and_unusual(), place);
+            graft(&mut node, &mut left, stranger);
+            if left != usize::MAX {
+                break;
+            }
+            let bytes = json::to_vec(&node);
+            let Ok(resource) = Resource::from_object(node.as_object().unwrap().clone()) else {
+                continue;
+            };
+            let issues = validate(&resource, REGISTRY.shapes(), &ValidationLimits::default());
+            let is_refused = issues.iter().any(|issue| issue.severity == Severity::Error);
+            assert!(is_refused, "{}", String::from_utf8_lossy(&bytes));
+            count += 1;
+        }
+    }
+    assert!(count > 400, "{count}");
 }
 
 proptest! {
@@ -294,11 +335,9 @@ proptest! {
     }
 
     #[test]
-    fn no_graft_onto_a_valid_resource_panics(place in 1_usize..120, graft_in in any_node()) {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/validation");
-        let input = std::fs::read(folder.join("valid-and-unusual/input.json")).unwrap();
-        let mut node = json::parse(&input, JSON_LIMITS).unwrap();
-        graft(&mut node, &mut { place }, &graft_in);
+    fn no_graft_onto_a_valid_resource_panics(place in 1_usize..120, stranger in any_node()) {
+        let mut node = valid_and_unusual();
+        graft(&mut node, &mut { place }, &stranger);
         let Node::Object(object) = node else {
             return Err(TestCaseError::fail("the root is an object"));
         };
