@@ -26,11 +26,10 @@ pub(super) fn operations(patch: &Object) -> Result<Vec<Operation<'_>>, PatchErro
             max: OPERATIONS_MAX,
         });
     }
-    let is_parameters = patch.get_str("resourceType") == Some("Parameters");
-    if !is_parameters || parameters.is_empty() {
+    if patch.get_str("resourceType") != Some("Parameters") {
         return Err(PatchError::Malformed {
             operation: 0,
-            reason: "a patch is a Parameters resource with parameters".to_owned(),
+            reason: "a patch is a Parameters resource".to_owned(),
         });
     }
     let read = |(operation, parameter)| {

@@ -294,6 +294,14 @@ fn a_refused_operation_is_named_and_undoes_the_others() {
 }
 
 #[test]
+fn no_operations_change_nothing() {
+    let target = r#"{"resourceType":"Patient","active":true}"#;
+    let patient = Resource::from_object(object(target)).unwrap();
+    let patch = object(r#"{"resourceType":"Parameters"}"#);
+    assert_eq!(apply(&patient, &patch, &shapes()).unwrap(), patient);
+}
+
+#[test]
 fn what_is_no_patch_is_refused() {
     let target = r#"{"resourceType":"Patient"}"#;
     let error = |parts: &str| patched(target, &[parts]).unwrap_err().to_string();

@@ -165,11 +165,10 @@ fn accepted(stated: TypeId, slot: &Slot, shapes: &Shapes) -> Option<TypeId> {
     let &[only] = slot.types.as_slice() else {
         return None;
     };
-    let is_primitive = |id| shapes.kind(id) == Some(TypeKind::Primitive);
-    let fits = if is_primitive(stated) && is_primitive(only) {
-        json_form(shapes.name(stated)) == json_form(shapes.name(only))
-    } else {
-        shapes.is_a(stated, only) || shapes.is_a(only, stated)
+    let primitive = |id| shapes.shape(id).and_then(|shape| shape.primitive);
+    let fits = match (primitive(stated), primitive(only)) {
+        (Some(stated), Some(only)) => stated.json_kind() == only.json_kind(),
+        _ => shapes.is_a(stated, only) || shapes.is_a(only, stated),
     };
     fits.then_some(only)
 }
@@ -179,20 +178,5 @@ fn member_for(slot: &Slot, type_id: TypeId, shapes: &Shapes) -> CompactString {
         choice_member(&slot.element.name, shapes.name(type_id))
     } else {
         slot.element.name.clone()
-    }
-}
-
-#[derive(PartialEq, Eq)]
-enum JsonForm {
-    Truth,
-    Number,
-    Text,
-}
-
-fn json_form(primitive: &str) -> JsonForm {
-    match primitive {
-        "boolean" => JsonForm::Truth,
-        "decimal" | "integer" | "positiveInt" | "unsignedInt" => JsonForm::Number,
-        _ => JsonForm::Text,
     }
 }
