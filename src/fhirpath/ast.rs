@@ -7,6 +7,7 @@ use compact_str::CompactString;
 use rust_decimal::Decimal;
 
 use crate::fhirpath::function::Function;
+use crate::fhirpath::pattern::Pattern;
 use crate::fhirpath::temporal::Temporal;
 
 /// An expression. Its height and size are bounded by the parser, so walking it may recurse.
@@ -16,6 +17,8 @@ pub enum Expr {
     Empty,
     /// `'text'`, `1.5`, `@2026-11`, `4 days`
     Literal(Literal),
+    /// A literal regular expression, compiled.
+    Pattern(Pattern),
     /// `$this`, which a path that begins with a name stands on as well.
     This,
     /// `$index`

@@ -9,6 +9,7 @@ use rust_decimal::Decimal;
 use crate::fhirpath::ast::{Expr, Literal, Operator, TypeName, TypeTest};
 use crate::fhirpath::function::Function;
 use crate::fhirpath::lexer::{Spanned, SyntaxError, Token, tokens};
+use crate::fhirpath::pattern::Pattern;
 use crate::fhirpath::temporal::Temporal;
 
 /// The longest expression that is read; the longest of R4's own has about 3,000.
@@ -304,12 +305,27 @@ impl Parser {
         if arguments.len() < least || arguments.len() > most {
             return Err(self.error(format!("'{name}' has another number of arguments")));
         }
+        if matches!(function, Function::Matches | Function::ReplaceMatches)
+            && let Some(first) = arguments.first_mut()
+        {
+            self.compile_pattern(first)?;
+        }
         let expr = Expr::Call {
             on: Box::new(on.expr),
             function,
             arguments,
         };
         self.tree(expr, below)
+    }
+
+    /// Compiles a pattern that is written in the expression once and for all.
+    fn compile_pattern(&self, argument: &mut Expr) -> Result<(), SyntaxError> {
+        if let Expr::Literal(Literal::String(text)) = argument {
+            *argument = Pattern::compile(text)
+                .map(Expr::Pattern)
+                .ok_or_else(|| self.error("this is no regular expression"))?;
+        }
+        Ok(())
     }
 
     fn type_name(&mut self) -> Result<TypeName, SyntaxError> {
@@ -404,7 +420,7 @@ fn is_reserved(name: &str) -> bool {
 }
 
 /// The singular of a calendar duration.
-fn calendar_unit(word: &str) -> Option<&'static str> {
+pub(super) fn calendar_unit(word: &str) -> Option<&'static str> {
     Some(match word {
         "year" | "years" => "year",
         "month" | "months" => "month",

@@ -249,7 +249,7 @@ impl Patcher<'_> {
 
     fn locations(&self, path: &Expr) -> Result<Vec<Location>, Refusal> {
         let program = Program::compile_parsed(path, &[self.root], self.root, self.shapes)?;
-        let mut found = program.locations(self.resource);
+        let mut found = program.locations(self.resource, self.shapes);
         // A primitive that has only extensions has no value that a program could select.
         if found.is_empty()
             && let Expr::Member { on, name } = path

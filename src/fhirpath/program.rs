@@ -7,6 +7,7 @@
 mod claim;
 mod compile;
 mod condition;
+mod fallback;
 mod join;
 mod step;
 
@@ -15,6 +16,7 @@ use std::ops::ControlFlow;
 use crate::fhir::resource::{Node, Object};
 use crate::fhir::shape::{Shapes, TypeId};
 use crate::fhirpath::ast::Expr;
+use crate::fhirpath::evaluate::Environment;
 use crate::fhirpath::lexer::SyntaxError;
 use crate::fhirpath::location::Location;
 use crate::fhirpath::parser::parse;
@@ -80,6 +82,8 @@ pub struct Program {
 enum Part {
     Path(Path),
     Truth(Condition),
+    /// What is neither, for the evaluator.
+    Other(Expr),
 }
 
 impl Program {
@@ -144,7 +148,7 @@ impl Program {
         shapes: &Shapes,
         each: &mut dyn FnMut(Value<'a>),
     ) {
-        self.visit(context, resource, &mut |spot, type_id| {
+        self.visit(context, resource, shapes, &mut |spot, type_id| {
             if let Spot::Node(node) = spot {
                 let type_id = self.actual_type(node, type_id, shapes);
                 each(Value { node, type_id });
@@ -164,7 +168,7 @@ impl Program {
             object: resource,
             type_id: self.root,
         };
-        self.visit(context, resource, &mut |spot, type_id| {
+        self.visit(context, resource, shapes, &mut |spot, type_id| {
             if let Some(object) = spot.object() {
                 let type_id = match spot {
                     Spot::Node(node) => self.actual_type(node, type_id, shapes),
@@ -176,13 +180,13 @@ impl Program {
     }
 
     /// Where the elements stand that the expression selects, the resource itself among them.
-    pub fn locations(&self, resource: &Object) -> Vec<Location> {
+    pub fn locations(&self, resource: &Object, shapes: &Shapes) -> Vec<Location> {
         let context = Context {
             object: resource,
             type_id: self.root,
         };
         let mut found = Vec::new();
-        self.visit(context, resource, &mut |spot, _| {
+        self.visit(context, resource, shapes, &mut |spot, _| {
             found.extend(match spot {
                 Spot::Node(node) => Location::of_node(resource, node),
                 Spot::Object(object) => Location::of_object(resource, object),
@@ -191,13 +195,15 @@ impl Program {
         found
     }
 
-    /// The types its values can have, as far as they are known without data.
+    /// The types its values can have, as far as they are known without data: what falls back to
+    /// the evaluator is not.
     pub fn value_types(&self) -> Vec<TypeId> {
         let mut found = Vec::new();
         for part in self.contexts.iter().flat_map(|(_, parts)| parts) {
             match part {
                 Part::Path(path) => path.result_types(&mut found),
                 Part::Truth(_) => found.push(self.boolean),
+                Part::Other(_) => {}
             }
         }
         found.sort_unstable();
@@ -229,6 +235,7 @@ impl Program {
         &self,
         context: Context<'a>,
         resource: &'a Object,
+        shapes: &Shapes,
         each: &mut dyn FnMut(Spot<'a>, TypeId),
     ) {
         let known = |(type_id, _): &&(TypeId, _)| *type_id == context.type_id;
@@ -241,7 +248,13 @@ impl Program {
             root: resource,
         };
         for part in parts {
-            part.visit(&state, self.boolean, each);
+            match part {
+                Part::Other(expr) => {
+                    let environment = Environment::new(shapes, resource, self.root);
+                    fallback::visit(expr, context, &environment, self.boolean, each);
+                }
+                part => part.visit(&state, self.boolean, each),
+            }
         }
     }
 
@@ -277,6 +290,7 @@ impl Part {
                 Some(false) => each(Spot::Node(&FALSE), boolean),
                 None => {}
             },
+            Self::Other(_) => {}
         }
     }
 }

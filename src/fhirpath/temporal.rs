@@ -4,6 +4,8 @@
 //! Search has its own view of dates, intervals of milliseconds, in [`crate::fhir::date`].
 //! Spec: <http://hl7.org/fhirpath/N1/#comparison>, <http://hl7.org/fhirpath/N1/#datetime-arithmetic>.
 
+mod shift;
+
 use std::cmp::Ordering;
 use std::fmt;
 
@@ -166,6 +168,48 @@ impl Temporal {
         match ordering {
             Ordering::Equal if !is_exact => None,
             ordering => Some(ordering),
+        }
+    }
+
+    /// Its date; `None` for a time of day.
+    pub fn date(&self) -> Option<Self> {
+        let Fields {
+            year, month, day, ..
+        } = self.fields;
+        (self.kind != TemporalKind::Time).then_some(Self {
+            kind: TemporalKind::Date,
+            fields: Fields {
+                year,
+                month,
+                day,
+                ..MIDNIGHT
+            },
+            precision: self.precision.min(3),
+            offset_minutes: None,
+        })
+    }
+
+    /// Its time of day; `None` when it says none.
+    pub fn time(&self) -> Option<Self> {
+        (self.precision > 3).then_some(Self {
+            kind: TemporalKind::Time,
+            fields: Fields {
+                year: 0,
+                month: 0,
+                day: 0,
+                ..self.fields
+            },
+            precision: self.precision,
+            offset_minutes: None,
+        })
+    }
+
+    /// The same as a date with time, as exact as it is.
+    #[must_use]
+    pub fn date_time(&self) -> Self {
+        Self {
+            kind: TemporalKind::DateTime,
+            ..*self
         }
     }
 

@@ -8,6 +8,7 @@ use crate::fhirpath::ast::{Expr, Literal, Operator, TypeName, TypeTest};
 use crate::fhirpath::function::Function;
 use crate::fhirpath::program::claim::states_truth;
 use crate::fhirpath::program::condition::{Comparand, Condition};
+use crate::fhirpath::program::fallback::is_extractable;
 use crate::fhirpath::program::join::join_choices;
 use crate::fhirpath::program::step::{Base, Path, Step};
 use crate::fhirpath::program::{Part, ProgramError};
@@ -39,10 +40,18 @@ impl<'s> Compiler<'s> {
             if self.is_about_others(operand) {
                 continue;
             }
-            if states_truth(operand) {
-                parts.push(Part::Truth(self.condition(operand, self.context)?));
+            let compiled = if states_truth(operand) {
+                self.condition(operand, self.context)
+                    .map(|condition| parts.push(Part::Truth(condition)))
             } else {
-                paths.extend(self.paths(operand, self.context)?);
+                self.paths(operand, self.context)
+                    .map(|found| paths.extend(found))
+            };
+            match compiled {
+                Err(ProgramError::NotExtractable) if is_extractable(operand) => {
+                    parts.push(Part::Other(operand.clone()));
+                }
+                compiled => compiled?,
             }
         }
         parts.extend(join_choices(paths).into_iter().map(Part::Path));

@@ -8,6 +8,7 @@ use compact_str::CompactString;
 use rust_decimal::Decimal;
 
 use crate::fhir::resource::{Node, Object};
+use crate::fhirpath::pointer::target_type;
 use crate::fhirpath::program::step::{Path, Spot, State};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -122,8 +123,7 @@ fn only<'a>(paths: &[Path], state: &State<'a>) -> Count<'a> {
     count
 }
 
-/// Whether a Reference, or the text of a uri, points to a resource of the type. What it points to
-/// is not looked for: the text decides, else `Reference.type`, else what is contained.
+/// Whether a Reference, or the text of a uri, points to a resource of the type.
 fn points_to(spot: Spot<'_>, type_name: &str, root: &Object) -> bool {
     let (text, stated) = match spot {
         Spot::Node(Node::String(text)) => (Some(text.as_str()), None),
@@ -132,34 +132,5 @@ fn points_to(spot: Spot<'_>, type_name: &str, root: &Object) -> bool {
             None => return false,
         },
     };
-    if let Some(fragment) = text.and_then(|text| text.strip_prefix('#')) {
-        return contained_type(root, fragment) == Some(type_name);
-    }
-    match text.and_then(type_in_text) {
-        Some(found) => found == type_name,
-        None => stated == Some(type_name),
-    }
-}
-
-fn contained_type<'a>(root: &'a Object, id: &str) -> Option<&'a str> {
-    let mut contained = root.items("contained").iter().filter_map(Node::as_object);
-    contained
-        .find(|resource| resource.get_str("id") == Some(id))?
-        .get_str("resourceType")
-}
-
-/// The type in `Patient/1`, `https://x/fhir/Patient/1/_history/2` or `Patient?identifier=1`.
-fn type_in_text(text: &str) -> Option<&str> {
-    if let Some((name, _)) = text.split_once('?') {
-        return name.rsplit('/').next();
-    }
-    let mut parts = text.rsplit('/');
-    parts.next()?;
-    let mut name = parts.next()?;
-    if name == "_history" {
-        parts.next()?;
-        name = parts.next()?;
-    }
-    name.starts_with(|c: char| c.is_ascii_uppercase())
-        .then_some(name)
+    target_type(text, stated, root) == Some(type_name)
 }

@@ -193,3 +193,45 @@ fn mistakes_are_named() {
     assert_eq!(error("Patient.name.as(Foo)"), "R4 has no type 'Foo'");
     assert!(error("Patient.name.").contains("character 13"));
 }
+
+#[test]
+fn what_is_more_than_a_path_falls_back_to_the_evaluator() {
+    assert_eq!(
+        run("Patient.name.given.last()", PATIENT),
+        [r#"string "Jim""#]
+    );
+    assert_eq!(
+        run(
+            "Patient.telecom.where(value > '1' and value.length() = 1).system",
+            PATIENT
+        ),
+        [r#"code "email""#]
+    );
+    assert_eq!(
+        run("(Patient.name.given.count() > 2) | Patient.active", PATIENT),
+        ["boolean true", "boolean true"]
+    );
+    assert_eq!(
+        run(
+            "Condition.code.coding.tail() | Observation.component.value.tail()",
+            OBSERVATION
+        ),
+        [r#"Quantity {"value":2}"#]
+    );
+}
+
+#[test]
+fn computed_values_are_refused() {
+    let shapes = shapes();
+    let patient = object(PATIENT);
+    for expression in [
+        "Patient.name.given.first() & 'x'",
+        "Patient.birthDate.toString()",
+        "Patient.name.count()",
+        "Patient.name.select(given.count())",
+        "'x'",
+    ] {
+        let error = compile(expression, &patient, &shapes).unwrap_err();
+        assert_eq!(error, ProgramError::NotExtractable, "{expression}");
+    }
+}
