@@ -1,1 +1,3 @@
 //! Who may do what: the one place that decides, and the proof of its decision.
+
+pub mod keys;

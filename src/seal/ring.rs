@@ -133,7 +133,7 @@ impl KeyRing {
     /// Unwraps a stored key. It is not put into the ring: only the caller knows whether it is
     /// still there.
     pub fn open_wrapped(&self, key: &WrappedKey) -> Result<Arc<DataKey>, SealError> {
-        let secret = self.master.unwrap(&key.wrapped, &context(&key.id))?;
+        let secret = self.master.unwrap(&key.wrapped, &key_context(&key.id))?;
         Ok(Arc::new(DataKey::new(key.id, &secret)))
     }
 
@@ -145,7 +145,7 @@ impl KeyRing {
     ) -> Result<(Arc<DataKey>, WrappedKey), SealError> {
         let id = key_id(owner, generation);
         let secret = new_secret(&*self.random)?;
-        let wrapped = self.master.wrap(&secret, &context(&id))?;
+        let wrapped = self.master.wrap(&secret, &key_context(&id))?;
         let key = Arc::new(DataKey::new(id, &secret));
         Ok((key, WrappedKey { id, wrapped }))
     }
@@ -161,13 +161,8 @@ impl KeyRing {
     }
 }
 
-/// Wraps a stored key anew; `None` when it is wrapped by the current generation already.
-pub fn rewrap(master: &dyn MasterKey, key: &WrappedKey) -> Result<Option<Wrapped>, SealError> {
-    rewrap_secret(master, &key.wrapped, &context(&key.id))
-}
-
-/// Wraps any stored secret anew; `None` when it is wrapped by the current generation already.
-pub fn rewrap_secret(
+/// Wraps a stored secret anew; `None` when it is wrapped by the current generation already.
+pub fn rewrap(
     master: &dyn MasterKey,
     wrapped: &Wrapped,
     context: &[u8],
@@ -180,7 +175,7 @@ pub fn rewrap_secret(
 }
 
 /// What the wrapping of a data key is bound to, so that no key can be put in another's place.
-fn context(id: &KeyId) -> Vec<u8> {
+pub fn key_context(id: &KeyId) -> Vec<u8> {
     [b"vesta data key ".as_slice(), id].concat()
 }
 
@@ -201,7 +196,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{KeyDocument, KeyRing, RingSettings, WrappedKey, rewrap};
+    use super::{KeyDocument, KeyRing, RingSettings, WrappedKey, key_context, rewrap};
     use crate::seal::SealError;
     use crate::seal::data_key::{DataKey, key_id};
     use crate::seal::master_key::env::EnvMasterKey;
@@ -211,8 +206,9 @@ mod tests {
     const OLD: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
     const NEW: &str = "ff0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
-    fn master(current: &str, others: &str) -> Arc<dyn MasterKey> {
-        Arc::new(EnvMasterKey::new(current, others, Arc::new(SystemRandom)).unwrap())
+    fn master(current: &str, others: &[&str]) -> Arc<dyn MasterKey> {
+        let others: Vec<_> = others.iter().map(|&value| value.to_owned()).collect();
+        Arc::new(EnvMasterKey::new(current, &others, Arc::new(SystemRandom)).unwrap())
     }
 
     fn ring(master: Arc<dyn MasterKey>) -> KeyRing {
@@ -228,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_new_key_unwraps_to_itself_and_nowhere_else() {
-        let ring = ring(master(OLD, ""));
+        let ring = ring(master(OLD, &[]));
         let (key, wrapped) = ring.new_key(&[1; 14], 1).unwrap();
         assert!(same(&key, &ring.open_wrapped(&wrapped).unwrap()));
         let moved = WrappedKey {
@@ -243,17 +239,19 @@ mod tests {
 
     #[test]
     fn rotation_rewraps_once_and_keeps_the_key() {
-        let (key, mut wrapped) = ring(master(OLD, "")).new_key(&[1; 14], 1).unwrap();
-        let rotated = master(NEW, OLD);
-        wrapped.wrapped = rewrap(&*rotated, &wrapped).unwrap().unwrap();
-        assert_eq!(rewrap(&*rotated, &wrapped).unwrap(), None);
-        let opened = ring(master(NEW, "")).open_wrapped(&wrapped).unwrap();
+        let (key, mut wrapped) = ring(master(OLD, &[])).new_key(&[1; 14], 1).unwrap();
+        let rotated = master(NEW, &[OLD]);
+        let context = key_context(key.id());
+        let again = |wrapped: &Wrapped| rewrap(&*rotated, wrapped, &context).unwrap();
+        wrapped.wrapped = again(&wrapped.wrapped).unwrap();
+        assert_eq!(again(&wrapped.wrapped), None);
+        let opened = ring(master(NEW, &[])).open_wrapped(&wrapped).unwrap();
         assert!(same(&key, &opened));
     }
 
     #[test]
     fn forgetting_an_owner_leaves_the_others() {
-        let ring = ring(master(OLD, ""));
+        let ring = ring(master(OLD, &[]));
         let (one, _) = ring.new_key(&[1; 14], 1).unwrap();
         let (two, _) = ring.new_key(&[1; 14], 2).unwrap();
         let (other, _) = ring.new_key(&[2; 14], 1).unwrap();
@@ -273,7 +271,7 @@ mod tests {
             ttl: Duration::ZERO,
             ..RingSettings::default()
         };
-        let ring = KeyRing::new(master(OLD, ""), Arc::new(SystemRandom), settings);
+        let ring = KeyRing::new(master(OLD, &[]), Arc::new(SystemRandom), settings);
         let (key, _) = ring.new_key(&[1; 14], 1).unwrap();
         ring.insert_current(&key);
         assert!(ring.get(key.id()).is_none() && ring.current(&[1; 14]).is_none());

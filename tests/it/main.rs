@@ -7,5 +7,6 @@ mod support;
 
 mod codec;
 mod distill;
+mod keys;
 mod store;
 mod validation;

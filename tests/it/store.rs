@@ -10,5 +10,5 @@ mod erase;
 mod find;
 mod history;
 mod kill;
-mod sample;
+pub(crate) mod sample;
 mod single;

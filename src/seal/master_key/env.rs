@@ -26,16 +26,15 @@ pub struct EnvMasterKey {
 }
 
 impl EnvMasterKey {
-    /// `current` wraps; `others` (separated by commas or spaces) only unwrap: earlier ones, and
-    /// the next one while not all processes have it yet.
+    /// `current` wraps; `others` only unwrap: earlier ones, and the next one while not all
+    /// processes have it yet.
     pub fn new(
         current: &str,
-        others: &str,
+        others: &[String],
         random: Arc<dyn Random>,
     ) -> Result<Self, MasterKeyError> {
         let mut secrets = others
-            .split([',', ' ', '\n'])
-            .filter(|value| !value.is_empty())
+            .iter()
             .map(|value| parse(value, "one of the previous master keys"))
             .collect::<Result<Vec<_>, _>>()?;
         let current = parse(current, "the master key")?;
@@ -96,28 +95,29 @@ mod tests {
     const OLD_BASE64: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
     const NEW: &str = "ff0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
-    fn master(current: &str, others: &str) -> Result<EnvMasterKey, MasterKeyError> {
-        EnvMasterKey::new(current, others, Arc::new(SystemRandom))
+    fn master(current: &str, others: &[&str]) -> Result<EnvMasterKey, MasterKeyError> {
+        let others: Vec<_> = others.iter().map(|&value| value.to_owned()).collect();
+        EnvMasterKey::new(current, &others, Arc::new(SystemRandom))
     }
 
     #[test]
     fn a_previous_key_unwraps_and_the_current_one_wraps() {
-        let wrapped = master(OLD, "")
+        let wrapped = master(OLD, &[])
             .unwrap()
             .wrap(&Secret::new([5; 32]), b"x")
             .unwrap();
-        let rotated = master(NEW, &format!("{OLD_BASE64}, {NEW}")).unwrap();
+        let rotated = master(NEW, &[OLD_BASE64, NEW]).unwrap();
         assert_eq!(*rotated.unwrap(&wrapped, b"x").unwrap(), [5; 32]);
         assert_ne!(rotated.generation().unwrap(), wrapped.generation);
         assert!(matches!(
-            master(NEW, "").unwrap().unwrap(&wrapped, b"x"),
+            master(NEW, &[]).unwrap().unwrap(&wrapped, b"x"),
             Err(MasterKeyError::UnknownGeneration(generation)) if generation == wrapped.generation
         ));
     }
 
     #[test]
     fn all_forms_of_a_key_are_the_same_key() {
-        let generation = |value: &str| master(value, "").unwrap().generation().unwrap();
+        let generation = |value: &str| master(value, &[]).unwrap().generation().unwrap();
         assert_eq!(generation(OLD), generation(OLD_BASE64));
         assert_eq!(
             generation(OLD),
@@ -134,12 +134,12 @@ mod tests {
             &"00".repeat(32),
             &"A".repeat(43),
         ] {
-            let Err(error) = master(wrong, "") else {
+            let Err(error) = master(wrong, &[]) else {
                 panic!("{wrong} was taken");
             };
             assert!(error.to_string().contains("64 hexadecimal digits"));
             assert!(wrong.is_empty() || !error.to_string().contains(wrong));
         }
-        assert!(master(OLD, "rubbish").is_err());
+        assert!(master(OLD, &["rubbish"]).is_err());
     }
 }
