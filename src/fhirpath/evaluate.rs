@@ -9,7 +9,7 @@ mod collection;
 mod convert;
 mod equality;
 mod html;
-mod item;
+pub mod item;
 mod lambda;
 mod navigate;
 mod number;
@@ -18,12 +18,10 @@ mod text;
 mod typing;
 mod work;
 
-pub use item::{Element, Item, System};
-
-use crate::fhir::resource::Object;
+use crate::fhir::resource::{Node, Object};
 use crate::fhir::shape::{Shapes, TypeId};
 use crate::fhirpath::ast::{Expr, Literal};
-use crate::fhirpath::evaluate::item::UCUM;
+use crate::fhirpath::evaluate::item::{Element, Item, Scalar, System, UCUM};
 use crate::fhirpath::evaluate::work::Work;
 use crate::fhirpath::temporal::Temporal;
 
@@ -106,14 +104,15 @@ pub fn evaluate<'a>(
     evaluator.eval(expr, Frame::of(&this))
 }
 
-/// Whether an invariant holds for an element: whether its expression gives true.
+/// Whether an invariant holds for an element: whether its expression does not give false. What is
+/// empty says nothing: `reference.startsWith('#').not()` on a reference that has only a display.
 pub fn holds<'a>(
     expr: &Expr,
     focus: Element<'a>,
     environment: &Environment<'_, 'a>,
 ) -> Result<bool, EvaluateError> {
     let items = evaluate(expr, focus, environment)?;
-    Ok(truth(&items)? == Some(true))
+    Ok(truth(&items)? != Some(false))
 }
 
 struct Evaluator<'e, 'a> {
@@ -239,7 +238,6 @@ impl<'a> Evaluator<'_, 'a> {
 
     /// The integer of a collection that has at most one item.
     fn integer(&self, items: &[Item<'a>]) -> Result<Option<i64>, EvaluateError> {
-        use crate::fhirpath::evaluate::item::Scalar;
         let Some(item) = single(items)? else {
             return Ok(None);
         };
@@ -261,7 +259,6 @@ fn single<'i, 'a>(items: &'i [Item<'a>]) -> Result<Option<&'i Item<'a>>, Evaluat
 
 /// A collection as a truth: a single item that is no boolean counts as true.
 fn truth(items: &[Item<'_>]) -> Result<Option<bool>, EvaluateError> {
-    use crate::fhir::resource::Node;
     Ok(single(items)?.map(|item| match item {
         Item::System(System::Boolean(truth)) => *truth,
         Item::Element(element) => !matches!(element.as_node(), Some(Node::Bool(false))),

@@ -5,7 +5,7 @@
 use regex::{Regex, RegexBuilder};
 
 /// The most memory a compiled pattern may take.
-const SIZE_MAX_BYTES: usize = 256 * 1024;
+const SIZE_MAX_BYTES: usize = 1024 * 1024;
 
 /// A compiled regular expression.
 #[derive(Debug, Clone)]

@@ -7,6 +7,7 @@ mod support;
 
 mod codec;
 mod distill;
+mod fhirpath;
 mod keys;
 mod store;
 mod validation;

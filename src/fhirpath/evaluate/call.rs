@@ -1,10 +1,10 @@
 //! Which code a function is, and those functions that only FHIR has.
 
 use crate::fhirpath::ast::Expr;
-use crate::fhirpath::evaluate::item::{Item, System};
+use crate::fhirpath::evaluate::item::{Element, Item, System};
 use crate::fhirpath::evaluate::{
-    Answer, Element, EvaluateError, Evaluator, Frame, collection, convert, html, navigate, number,
-    single, text,
+    Answer, EvaluateError, Evaluator, Frame, collection, convert, html, navigate, number, single,
+    text,
 };
 use crate::fhirpath::function::Function;
 use crate::fhirpath::temporal::Temporal;

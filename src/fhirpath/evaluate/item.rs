@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 use crate::fhir::primitive::Primitive;
 use crate::fhir::resource::{Node, Object};
 use crate::fhir::shape::{Shapes, TypeId};
-use crate::fhirpath::temporal::Temporal;
+use crate::fhirpath::temporal::{Temporal, TemporalKind};
 
 /// The code system of units, which makes a FHIR Quantity one that FHIRPath can calculate with.
 pub(super) const UCUM: &str = "http://unitsofmeasure.org";
@@ -212,7 +212,6 @@ impl Item<'_> {
 impl System {
     /// The name of its type.
     pub(super) fn type_name(&self) -> &'static str {
-        use crate::fhirpath::temporal::TemporalKind;
         match self {
             Self::Boolean(_) => "Boolean",
             Self::String(_) => "String",

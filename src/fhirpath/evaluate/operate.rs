@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
 
 use crate::fhirpath::ast::{Expr, Operator};
 use crate::fhirpath::evaluate::collection::union;
@@ -239,7 +240,6 @@ fn decimals(operator: Operator, left: Decimal, right: Decimal) -> Option<System>
         Operator::Divide => left.checked_div(right),
         Operator::Mod => left.checked_rem(right),
         Operator::Div => {
-            use rust_decimal::prelude::ToPrimitive;
             let whole = left.checked_div(right)?.trunc().to_i64();
             return whole.map(System::Integer);
         }

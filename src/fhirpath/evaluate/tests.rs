@@ -3,7 +3,8 @@ use std::sync::LazyLock;
 use compact_str::ToCompactString;
 use proptest::prelude::*;
 
-use super::{Element, Environment, EvaluateError, Item, System, evaluate, holds};
+use super::item::{Element, Item, System};
+use super::{Environment, EvaluateError, evaluate, holds};
 use crate::fhir::json::{to_vec, write_object};
 use crate::fhir::shape::Shapes;
 use crate::fhirpath::fixture::{object, shapes};

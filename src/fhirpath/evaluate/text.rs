@@ -3,7 +3,7 @@
 //! Spec: <http://hl7.org/fhirpath/N1/#string-manipulation>.
 
 use crate::fhirpath::ast::Expr;
-use crate::fhirpath::evaluate::item::{Item, Scalar};
+use crate::fhirpath::evaluate::item::{Item, Scalar, System};
 use crate::fhirpath::evaluate::work::Work;
 use crate::fhirpath::evaluate::{Answer, EvaluateError, Evaluator, Frame, single};
 use crate::fhirpath::function::Function;
@@ -119,7 +119,7 @@ fn on_text<'a>(
         Function::Contains => Item::boolean(text.contains(other)),
         Function::IndexOf => match text.split_once(other) {
             Some((before, _)) => Item::count(before.chars().count()),
-            None => Item::System(crate::fhirpath::evaluate::System::Integer(-1)),
+            None => Item::System(System::Integer(-1)),
         },
         Function::Replace => {
             let Some(by) = text_of(argument(1), work)? else {

@@ -5,7 +5,8 @@
 
 use crate::fhir::shape::TypeId;
 use crate::fhirpath::ast::{Expr, Operator, TypeTest};
-use crate::fhirpath::evaluate::{Element, Environment, Item, System, evaluate};
+use crate::fhirpath::evaluate::item::{Element, Item, System};
+use crate::fhirpath::evaluate::{Environment, evaluate};
 use crate::fhirpath::function::Function;
 use crate::fhirpath::program::step::Spot;
 use crate::fhirpath::program::{Context, FALSE, TRUE};
