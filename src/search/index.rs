@@ -16,7 +16,7 @@ use crate::fhirpath::program::Value;
 use crate::seal::blind::BlindKey;
 use crate::search::hasher::Hasher;
 use crate::search::key::{Entries, Key, ParameterNumber};
-use crate::search::param::{self, DataType, Found, KeyWriter, date, reference, special};
+use crate::search::param::{self, DataType, Found, KeyWriter, date, reference, special, token};
 
 /// Keys and compartments that one resource may have: beyond it the write is refused.
 pub const ENTRIES_MAX: usize = 100_000;
@@ -78,6 +78,8 @@ struct Traits {
     is_in_patient_compartment: bool,
     /// Its place among [`MAIN_DATES`].
     date_rank: Option<usize>,
+    /// Whether its tokens may state their system.
+    states_systems: bool,
     /// The required bindings of its codes.
     code_sets: Vec<u16>,
 }
@@ -93,7 +95,7 @@ impl Indexer {
     /// An indexer for a server whose FHIR base is `base_url`.
     pub fn new(registry: Arc<Registry>, blind: BlindKey, base_url: &str) -> Self {
         let types = registry.shapes().types();
-        let data_types = types
+        let data_types: Vec<_> = types
             .iter()
             .map(|shape| DataType::from_name(&shape.name))
             .collect();
@@ -101,7 +103,7 @@ impl Indexer {
             .map(|resource_type| {
                 let parameters = registry.search_parameters(resource_type).iter();
                 parameters
-                    .map(|one| Traits::of(one, resource_type, &registry))
+                    .map(|one| Traits::of(one, resource_type, &registry, &data_types))
                     .collect()
             })
             .collect();
@@ -201,11 +203,7 @@ impl Indexer {
         resource: &'a Resource,
         each: &mut dyn FnMut(&Found<'a>),
     ) {
-        let resource_type = resource.resource_type();
-        let parameters = self.registry.search_parameters(resource_type);
-        let place = parameters.binary_search_by(|probe| probe.code.cmp(&parameter.code));
-        let all = self.traits_of(resource_type);
-        let traits = place.ok().and_then(|place| all.get(place));
+        let traits = self.traits(resource.resource_type(), &parameter.code);
         if let (Some(traits), Some(program)) = (traits, &parameter.expression) {
             program.run(resource.object(), self.registry.shapes(), &mut |value| {
                 each(&self.found(value, traits));
@@ -213,17 +211,22 @@ impl Indexer {
         }
     }
 
-    /// The required bindings of the codes that a parameter finds.
-    pub fn code_sets(&self, resource_type: ResourceType, code: &str) -> Vec<&CodeSet> {
+    /// What is known of the systems of a parameter's tokens: whether values may state them, and
+    /// the required bindings of those that do not.
+    pub fn systems(&self, resource_type: ResourceType, code: &str) -> (bool, Vec<&CodeSet>) {
+        let Some(traits) = self.traits(resource_type, code) else {
+            return (true, Vec::new());
+        };
+        let shapes = self.registry.shapes();
+        let sets = traits.code_sets.iter();
+        let bindings = sets.filter_map(|&set| shapes.code_set(set)).collect();
+        (traits.states_systems, bindings)
+    }
+
+    fn traits(&self, resource_type: ResourceType, code: &str) -> Option<&Traits> {
         let parameters = self.registry.search_parameters(resource_type);
         let place = parameters.binary_search_by(|probe| probe.code.as_str().cmp(code));
-        let all = self.traits_of(resource_type);
-        let traits = place.ok().and_then(|place| all.get(place));
-        let shapes = self.registry.shapes();
-        let sets = traits.map_or(&[][..], |traits| traits.code_sets.as_slice());
-        sets.iter()
-            .filter_map(|&set| shapes.code_set(set))
-            .collect()
+        self.traits_of(resource_type).get(place.ok()?)
     }
 
     fn traits_of(&self, resource_type: ResourceType) -> &[Traits] {
@@ -292,7 +295,12 @@ impl Indexer {
 }
 
 impl Traits {
-    fn of(parameter: &SearchParameter, resource_type: ResourceType, registry: &Registry) -> Self {
+    fn of(
+        parameter: &SearchParameter,
+        resource_type: ResourceType,
+        registry: &Registry,
+        data_types: &[DataType],
+    ) -> Self {
         let Some(program) = &parameter.expression else {
             return Self::default();
         };
@@ -309,6 +317,10 @@ impl Traits {
             is_indexed,
             is_in_patient_compartment: patient.contains(&parameter.code),
             date_rank: (parameter.kind == ParameterKind::Date).then(rank).flatten(),
+            states_systems: program.value_types().iter().any(|id| {
+                let data_type = data_types.get(usize::from(id.0));
+                data_type.is_none_or(|one| token::states_system(*one))
+            }),
             code_sets: if is_token {
                 program.code_sets(registry.shapes())
             } else {

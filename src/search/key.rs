@@ -74,13 +74,6 @@ impl Key {
         self.with(&ordered_bytes(value))
     }
 
-    /// The same key filled up with zeros to a length: the smallest key of that length not below it.
-    #[must_use]
-    pub fn padded(mut self, length: usize) -> Self {
-        self.0.resize(length.max(self.0.len()), 0);
-        self
-    }
-
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

@@ -152,8 +152,8 @@ pub struct KeyWriter<'a, 'h> {
 pub struct ParseContext<'a> {
     /// The types that references of the parameter may point to; empty means any.
     pub targets: &'a [ResourceType],
-    /// The required bindings of the parameter's codes, whose systems such codes do not state.
-    pub codes: &'a [&'a CodeSet],
+    /// What is known of the systems of the parameter's tokens.
+    pub systems: token::Systems<'a>,
     /// This server's FHIR base.
     pub base_url: &'a str,
     /// The present, in ms since the epoch: `ap` on dates is relative to it.
@@ -205,7 +205,7 @@ pub fn parse(
         ParameterKind::Quantity => quantity::parse(text).map(Condition::Quantity),
         ParameterKind::Reference => reference::parse(text, context).map(Condition::Reference),
         ParameterKind::String => string::parse(text).map(Condition::String),
-        ParameterKind::Token => token::parse(text, context.codes).map(Condition::Token),
+        ParameterKind::Token => token::parse(text, &context.systems).map(Condition::Token),
         ParameterKind::Uri => uri::parse(text).map(Condition::Uri),
         ParameterKind::Composite | ParameterKind::Special => {
             Err("searching by it is not supported yet".into())

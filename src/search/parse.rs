@@ -11,6 +11,7 @@ use crate::outcome::{Issue, Severity};
 use crate::search::escape;
 use crate::search::index::Indexer;
 use crate::search::modifier::Modifier;
+use crate::search::param::token::Systems;
 use crate::search::param::{self, Condition, ParseContext, special};
 use crate::search::query::{Criterion, Query, ResultOptions, Summary, Total};
 
@@ -162,12 +163,16 @@ impl Reader<'_> {
                 Err(unsupported(name, "is not supported yet"))
             }
             code => {
-                let codes = self.indexer.code_sets(self.query.resource_type, code);
+                let of_type = self.query.resource_type;
+                let (are_stated, bindings) = self.indexer.systems(of_type, code);
                 let context = ParseContext {
                     targets: target
                         .as_ref()
                         .map_or(&parameter.targets, std::slice::from_ref),
-                    codes: &codes,
+                    systems: Systems {
+                        are_stated,
+                        bindings: &bindings,
+                    },
                     base_url: self.indexer.base_url(),
                     now_ms: self.now_ms,
                 };

@@ -82,17 +82,6 @@ impl KeyRange {
         }
     }
 
-    /// All keys of `key_bytes` bytes that begin with `prefix`.
-    ///
-    /// The bounds have that length too, so that the range is the same whether keys are ordered by
-    /// their bytes alone or by their length first.
-    pub fn prefix_of(prefix: Key, key_bytes: usize) -> Self {
-        let mut range = Self::prefix(prefix);
-        range.low = range.low.padded(key_bytes);
-        range.high = range.high.padded(key_bytes);
-        range
-    }
-
     /// Whether `key` is in the range.
     pub fn contains(&self, key: &Key) -> bool {
         *key >= self.low && *key < self.high && self.tail.as_ref().is_none_or(|t| t.holds(key))

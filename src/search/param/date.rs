@@ -12,9 +12,6 @@ use crate::search::param::{DataType, Found, KeyWriter};
 use crate::search::plan::{KeyRange, Predicate, Tail};
 use crate::search::prefix::Prefix;
 
-/// Bytes of a date key of either order.
-pub const DATE_KEY_BYTES: usize = 18;
-
 /// Values up to this width have the first key only.
 const NARROW_MS_MAX: i64 = 86_400_000;
 
@@ -261,12 +258,12 @@ impl Bounds {
     /// Keys whose first bound is in `low..high`.
     fn range(&self, low: Option<i64>, high: Option<i64>, tail: Option<Tail>) -> Predicate {
         let at = |ms: i64| self.base.clone().with_ordered(ms);
-        let mut range = KeyRange::prefix_of(self.base.clone(), DATE_KEY_BYTES);
+        let mut range = KeyRange::prefix(self.base.clone());
         if let Some(low) = low {
-            range.low = at(low).padded(DATE_KEY_BYTES);
+            range.low = at(low);
         }
         if let Some(high) = high {
-            range.high = at(high).padded(DATE_KEY_BYTES);
+            range.high = at(high);
         }
         range.tail = tail;
         Predicate::Range(range)

@@ -201,8 +201,10 @@ impl NumberCondition {
     /// other.
     pub fn lower_below(&self, point_base: &Key, interval_base: &Key) -> Predicate {
         let [low, high] = self.bounds();
-        let mut any = self.lower_points(&Ranges::new(point_base, ORDERED_BYTES), low, high);
-        let ranges = Ranges::new(interval_base, 2 * ORDERED_BYTES);
+        let mut any = self.lower_points(&Ranges { base: point_base }, low, high);
+        let ranges = Ranges {
+            base: interval_base,
+        };
         any.extend(self.lower_intervals(&ranges, low, high));
         Predicate::Or(any)
     }
@@ -312,17 +314,9 @@ fn previous(mut bytes: Ordered) -> Ordered {
 /// Ranges on the ordered bytes behind a beginning.
 struct Ranges<'a> {
     base: &'a Key,
-    key_bytes: usize,
 }
 
-impl<'a> Ranges<'a> {
-    fn new(base: &'a Key, ordered_bytes: usize) -> Self {
-        Self {
-            base,
-            key_bytes: base.as_bytes().len() + ordered_bytes,
-        }
-    }
-
+impl Ranges<'_> {
     fn between(&self, low: Option<Ordered>, high: Option<Ordered>) -> Predicate {
         self.ending(low, high, None, None)
     }
@@ -335,12 +329,12 @@ impl<'a> Ranges<'a> {
         end_low: Option<Ordered>,
         end_high: Option<Ordered>,
     ) -> Predicate {
-        let mut range = KeyRange::prefix_of(self.base.clone(), self.key_bytes);
+        let mut range = KeyRange::prefix(self.base.clone());
         if let Some(low) = low {
-            range.low = self.base.clone().with(&low).padded(self.key_bytes);
+            range.low = self.base.clone().with(&low);
         }
         if let Some(high) = high {
-            range.high = self.base.clone().with(&high).padded(self.key_bytes);
+            range.high = self.base.clone().with(&high);
         }
         if end_low.is_some() || end_high.is_some() {
             range.tail = Some(Tail {

@@ -15,6 +15,7 @@ use crate::fhir::resource::Node;
 use crate::seal::blind::BlindKey;
 use crate::search::hasher::Hasher;
 use crate::search::key::{Entries, ParameterNumber};
+use crate::search::param::token::Systems;
 use crate::search::param::{Condition, DataType, Found, KeyWriter, ParseContext};
 use crate::search::plan::Candidate;
 
@@ -25,9 +26,14 @@ const BASE_URL: &str = "http://vesta.test/fhir";
 /// 2026-11-22T00:00:00Z
 const NOW_MS: i64 = 1_795_305_600_000;
 
+const STATED: Systems<'_> = Systems {
+    are_stated: true,
+    bindings: &[],
+};
+
 const CONTEXT: ParseContext<'_> = ParseContext {
     targets: &[],
-    codes: &[],
+    systems: STATED,
     base_url: BASE_URL,
     now_ms: NOW_MS,
 };

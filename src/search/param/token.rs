@@ -14,9 +14,6 @@ use crate::search::key::{Key, ParameterNumber};
 use crate::search::param::{DataType, Found, KeyWriter};
 use crate::search::plan::{KeyRange, Predicate};
 
-/// Bytes of a token key.
-pub const TOKEN_KEY_BYTES: usize = 14;
-
 /// Marks the key of a system alone.
 const SYSTEM_MARKER: u8 = 1;
 
@@ -41,6 +38,37 @@ pub enum TokenCondition {
     },
 }
 
+/// What is known of the systems of a parameter's values.
+#[derive(Debug, Clone, Copy)]
+pub struct Systems<'a> {
+    /// Whether a value may state its system, as a `Coding` does.
+    pub are_stated: bool,
+    /// The required bindings of values that do not, as a `code` does not.
+    pub bindings: &'a [&'a CodeSet],
+}
+
+/// The system that a code without one has by its binding.
+pub fn bound_system<'a>(bindings: &[&'a CodeSet], code: &str) -> Option<&'a str> {
+    let mut systems = bindings.iter().flat_map(|set| &set.systems);
+    let known = systems.find(|known| {
+        let found = known.codes.binary_search_by(|one| one.as_str().cmp(code));
+        found.is_ok()
+    })?;
+    Some(&known.system)
+}
+
+/// Whether values of a type may state their system.
+pub fn states_system(data_type: DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Coding
+            | DataType::CodeableConcept
+            | DataType::Identifier
+            | DataType::Quantity
+            | DataType::Other
+    )
+}
+
 /// Writes the keys of a value.
 pub fn index(value: &Found<'_>, writer: &mut KeyWriter<'_, '_>) {
     each_token(value, &mut |system, code| {
@@ -60,14 +88,13 @@ pub fn index(value: &Found<'_>, writer: &mut KeyWriter<'_, '_>) {
     });
 }
 
-/// Reads `code`, `system|code`, `|code` or `system|`; `codes` are the bindings of elements that
-/// have a code without a system.
-pub fn parse(text: &str, codes: &[&CodeSet]) -> Result<TokenCondition, String> {
+/// Reads `code`, `system|code`, `|code` or `system|`.
+pub fn parse(text: &str, systems: &Systems<'_>) -> Result<TokenCondition, String> {
     let plain = |part| escape::unescape(part).into_owned();
     let Some((system, code)) = escape::split_once(text, '|') else {
         return match text {
             "" => Err("a token needs a code, system|code, |code or system|".into()),
-            code => Ok(TokenCondition::Code(plain(code))),
+            code => Ok(of_code(plain(code), systems)),
         };
     };
     if escape::split_once(code, '|').is_some() {
@@ -75,11 +102,23 @@ pub fn parse(text: &str, codes: &[&CodeSet]) -> Result<TokenCondition, String> {
     }
     match (system, code) {
         ("", "") => Err("a token needs a system or a code".into()),
-        (system, "") => Ok(of_system(plain(system), codes)),
+        (system, "") => Ok(of_system(plain(system), systems.bindings)),
         (system, code) => Ok(TokenCondition::CodeInSystem {
             system: plain(system),
             code: plain(code),
         }),
+    }
+}
+
+/// Where the system of every value is known, so is the one key that values with the code have.
+fn of_code(code: String, systems: &Systems<'_>) -> TokenCondition {
+    if systems.are_stated {
+        return TokenCondition::Code(code);
+    }
+    let system = bound_system(systems.bindings, &code).unwrap_or_default();
+    TokenCondition::CodeInSystem {
+        system: system.to_owned(),
+        code,
     }
 }
 
@@ -99,9 +138,8 @@ impl TokenCondition {
     /// The condition on keys; it is exact.
     pub fn lower(&self, parameter: ParameterNumber, hasher: &mut Hasher<'_>) -> Predicate {
         match self {
-            Self::Code(code) => Predicate::Range(KeyRange::prefix_of(
+            Self::Code(code) => Predicate::Range(KeyRange::prefix(
                 Key::new(parameter).with(&hasher.hash8(Domain::Code, code)),
-                TOKEN_KEY_BYTES,
             )),
             Self::CodeInSystem { system, code } => {
                 Predicate::Key(code_key(parameter, system, code, hasher))
@@ -174,14 +212,8 @@ fn each_token(value: &Found<'_>, each: &mut dyn FnMut(Option<&str>, Option<&str>
         }
         DataType::Code => {
             if let Some(code) = value.text() {
-                let bound = value.codes.and_then(|codes| {
-                    let mut systems = codes.systems.iter();
-                    systems.find(|known| {
-                        let found = known.codes.binary_search_by(|one| one.as_str().cmp(code));
-                        found.is_ok()
-                    })
-                });
-                each(bound.map(|known| known.system.as_str()), Some(code));
+                let bound = value.codes.and_then(|codes| bound_system(&[codes], code));
+                each(bound, Some(code));
             }
         }
         DataType::Quantity => pair(value.object(), "code", each),

@@ -74,3 +74,25 @@ fn a_restriction_joins_the_conditions() {
     let nothing = by_code.plan(&[]);
     assert_eq!(nothing.driver, Predicate::Ids(Vec::new()));
 }
+
+#[test]
+fn a_bare_code_is_one_key_where_its_system_is_known() {
+    for (name, query) in [
+        ("Patient", "gender=male"),
+        ("Patient", "active=true"),
+        ("Patient", "email=a@b.c"),
+        ("Observation", "status=final"),
+        ("Patient", "identifier=http://x|1"),
+    ] {
+        let driver = lowered(name, query).plan(&[]).driver;
+        assert!(matches!(driver, Predicate::Key(_)), "{query}: {driver:?}");
+    }
+    for (name, query) in [
+        ("Observation", "code=8867-4"),
+        ("Patient", "identifier=1"),
+        ("Patient", "_tag=a"),
+    ] {
+        let driver = lowered(name, query).plan(&[]).driver;
+        assert!(matches!(driver, Predicate::Range(_)), "{query}: {driver:?}");
+    }
+}

@@ -1,12 +1,12 @@
 use proptest::prelude::*;
 
-use super::{is_found, is_found_in, node};
+use super::{STATED, is_found, is_found_in, node};
 use crate::fhir::shape::{CodeSet, CodeSystemCodes};
-use crate::search::param::token::{index, parse};
+use crate::search::param::token::{Systems, TokenCondition, index, parse};
 use crate::search::param::{Condition, DataType, Found};
 
 fn finds(query: &str, data_type: &str, json: &str) -> bool {
-    let condition = Condition::Token(parse(query, &[]).unwrap());
+    let condition = Condition::Token(parse(query, &STATED).unwrap());
     is_found_in(index, json, data_type, &condition)
 }
 
@@ -106,14 +106,20 @@ fn a_bound_code_has_the_system_of_its_binding() {
         codes: Some(&codes),
         ..Found::new(&value, DataType::Code)
     };
+    let systems = Systems {
+        are_stated: false,
+        bindings: &[&codes],
+    };
     for (query, expected) in [
         ("z", true),
+        ("x", false),
+        ("q", false),
         ("http://b|z", true),
         ("http://b|", true),
         ("http://a|z", false),
         ("|z", false),
     ] {
-        let condition = Condition::Token(parse(query, &[&codes]).unwrap());
+        let condition = Condition::Token(parse(query, &systems).unwrap());
         assert_eq!(is_found(index, &[found], &condition), expected, "{query}");
     }
 }
@@ -121,7 +127,7 @@ fn a_bound_code_has_the_system_of_its_binding() {
 #[test]
 fn what_is_no_token_is_refused_with_a_reason() {
     for bad in ["", "|", "a|b|c"] {
-        assert!(parse(bad, &[]).unwrap_err().contains("token"), "{bad}");
+        assert!(parse(bad, &STATED).unwrap_err().contains("token"), "{bad}");
     }
 }
 
@@ -147,7 +153,20 @@ proptest! {
             _ if system.is_empty() => return Ok(()),
             _ => (format!("{system}|"), stored.iter().any(|(s, _)| *s == system)),
         };
-        let condition = Condition::Token(parse(&query, &[]).unwrap());
+        let condition = Condition::Token(parse(&query, &STATED).unwrap());
         prop_assert_eq!(is_found(index, &values, &condition), expected);
     }
+}
+
+#[test]
+fn a_bare_code_of_a_known_system_is_one_key() {
+    let systems = Systems {
+        are_stated: false,
+        bindings: &[],
+    };
+    let value = node("true");
+    let found = Found::new(&value, DataType::Boolean);
+    let condition = parse("true", &systems).unwrap();
+    assert!(matches!(condition, TokenCondition::CodeInSystem { .. }));
+    assert!(is_found(index, &[found], &Condition::Token(condition)));
 }
