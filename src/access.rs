@@ -1,3 +1,125 @@
 //! Who may do what: the one place that decides, and the proof of its decision.
+//!
+//! [`check`] is the only maker of a [`Grant`], and [`records::Records`], the only way to stored
+//! resources, wants one for everything. What nobody allowed is denied.
 
 pub mod keys;
+pub mod records;
+pub mod sequence;
+
+use crate::config::AccessMode;
+use crate::fhir::resource_type::ResourceType;
+use crate::outcome::Outcome;
+use crate::outcome::kind::Kind;
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub struct Session {
+    identity: Identity,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Identity {
+    /// Nobody was asked for anything.
+    Open,
+    /// Nobody showed a right.
+    Anonymous,
+}
+
+impl Session {
+    /// The session of a request that showed no right; what it may do depends on the mode.
+    pub const fn without_credentials(mode: AccessMode) -> Self {
+        let identity = match mode {
+            AccessMode::Open => Identity::Open,
+            AccessMode::Smart => Identity::Anonymous,
+        };
+        Self { identity }
+    }
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Intent {
+    /// Read, vread, history or search of one type.
+    Read(ResourceType),
+    /// Create, update, patch or delete of one type.
+    Write(ResourceType),
+    /// History or search over all types.
+    ReadSystem,
+    /// A batch or transaction; each entry is checked by itself as well.
+    Bundle,
+    /// Destroying a patient's key.
+    Erase,
+}
+
+/// The proof that access was checked; made by [`check`] only.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    intent: Intent,
+}
+
+impl Grant {
+    /// Whether the grant covers reading resources of this type.
+    fn reads(&self, resource_type: ResourceType) -> bool {
+        match self.intent {
+            Intent::Read(granted) | Intent::Write(granted) => granted == resource_type,
+            Intent::ReadSystem | Intent::Bundle | Intent::Erase => true,
+        }
+    }
+
+    /// Whether the grant covers writing resources of this type.
+    fn writes(&self, resource_type: ResourceType) -> bool {
+        match self.intent {
+            Intent::Write(granted) => granted == resource_type,
+            Intent::Bundle => true,
+            Intent::Read(_) | Intent::ReadSystem | Intent::Erase => false,
+        }
+    }
+
+    /// Whether the grant covers erasing a patient.
+    fn erases(&self) -> bool {
+        self.intent == Intent::Erase
+    }
+}
+
+/// Decides whether the session may do what it intends.
+pub fn check(session: &Session, intent: Intent) -> Result<Grant, Outcome> {
+    match session.identity {
+        Identity::Open => Ok(Grant { intent }),
+        Identity::Anonymous => Err(Outcome::new(
+            Kind::Unauthenticated,
+            "This request carries no access token: sign in and send one.",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Intent, Session, check};
+    use crate::config::AccessMode;
+    use crate::outcome::kind::Kind;
+
+    #[test]
+    fn without_a_right_nothing_is_granted_unless_the_mode_is_open() {
+        let open = Session::without_credentials(AccessMode::Open);
+        let anonymous = Session::without_credentials(AccessMode::Smart);
+        for intent in [Intent::ReadSystem, Intent::Bundle, Intent::Erase] {
+            assert!(check(&open, intent).is_ok());
+            assert_eq!(
+                check(&anonymous, intent).unwrap_err().kind,
+                Kind::Unauthenticated
+            );
+        }
+    }
+
+    #[test]
+    fn a_grant_to_read_is_none_to_write() {
+        let open = Session::without_credentials(AccessMode::Open);
+        let patient = "Patient".parse().unwrap();
+        let grant = check(&open, Intent::Read(patient)).unwrap();
+        assert!(grant.reads(patient));
+        assert!(!grant.writes(patient));
+        assert!(!grant.reads("Observation".parse().unwrap()));
+        assert!(!grant.erases());
+    }
+}

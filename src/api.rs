@@ -1,1 +1,5 @@
 //! Routes, one page per surface. Handlers extract, ask for access, call an interaction, respond.
+
+pub mod fhir;
+pub mod metrics;
+pub mod operation;

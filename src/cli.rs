@@ -1,3 +1,131 @@
 //! The command line: one file per subcommand.
+//!
+//! Raw arguments become decided settings before any work starts. A contract other programs rely on:
+//! names, options and the line `vesta is listening on ...` do not change.
 
 pub mod distill;
+mod keys;
+mod logging;
+mod serve;
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::rest::RestConfig;
+use crate::config::{AccessMode, Config, ConfigError, Overrides};
+use crate::conformance::registry::Registry;
+use crate::fhir::json;
+use crate::interaction::capabilities::{self, StatementParts};
+
+/// A FHIR R4 server with a personal health record on top of it.
+#[derive(Debug, Parser)]
+#[command(name = "vesta", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server until it is told to stop (SIGTERM, Ctrl-C).
+    Serve(Settings),
+    /// Show or change the keys that seal the records.
+    Keys {
+        #[command(subcommand)]
+        action: keys::Action,
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// Print the CapabilityStatement of the server.
+    CapabilityStatement,
+    /// Make `profiles/` again from HL7's package hl7.fhir.r4.examples.
+    Distill {
+        /// The package, as `npm pack hl7.fhir.r4.examples@4.0.1` fetches it.
+        package: PathBuf,
+        /// Where the tables go.
+        #[arg(long, default_value = "profiles")]
+        out: PathBuf,
+    },
+}
+
+/// Settings that stand on the command line of every command that opens a store.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Settings {
+    /// Where to listen [default: 127.0.0.1:8080].
+    #[arg(long)]
+    pub listen: Option<SocketAddr>,
+    /// embedded:PATH or a mongodb:// URI [default: embedded:vesta-data].
+    #[arg(long)]
+    pub store: Option<String>,
+    /// The address clients use, when it is not the one listened on.
+    #[arg(long)]
+    pub base_url: Option<String>,
+    /// How access is decided. `open` asks nobody for anything, on loopback only.
+    #[arg(long)]
+    pub access: Option<AccessMode>,
+    /// A configuration file in TOML.
+    #[arg(long)]
+    pub config: Option<PathBuf>,
+    /// What the log shows, in the syntax of `RUST_LOG` [default: info].
+    #[arg(long)]
+    pub log: Option<String>,
+}
+
+impl Settings {
+    /// Puts the settings together with environment, file and defaults.
+    pub fn decide(&self) -> Result<Config, ConfigError> {
+        let overrides = Overrides {
+            listen: self.listen,
+            store: self.store.clone(),
+            base_url: self.base_url.clone(),
+            access: self.access,
+            log: self.log.clone(),
+        };
+        Config::load(self.config.clone(), &overrides)
+    }
+}
+
+/// Any failure, as it is shown on standard error.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs the command that the arguments name.
+pub fn run() -> ExitCode {
+    match carry_out(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Nobody is left to tell when standard error is closed.
+            writeln!(std::io::stderr(), "vesta: {failure}").unwrap_or_default();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn carry_out(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Serve(settings) => serve::run(&settings),
+        Command::Keys { action, settings } => keys::run(action, &settings),
+        Command::CapabilityStatement => print_capability_statement(),
+        Command::Distill { package, out } => {
+            distill::run(&package, &out)?;
+            Ok(())
+        }
+    }
+}
+
+/// The statement of the program with default settings, whatever store it will run on.
+fn print_capability_statement() -> Result<(), Failure> {
+    let registry = Registry::load()?;
+    let json = capabilities::statement(StatementParts {
+        registry: &registry,
+        base_url: None,
+        rest: &RestConfig::default(),
+    })?;
+    let mut out = std::io::stdout();
+    out.write_all(&json::pretty(&json))?;
+    writeln!(out)?;
+    Ok(())
+}

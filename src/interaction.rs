@@ -1,1 +1,75 @@
 //! The FHIR interactions, one file each; no HTTP types.
+//!
+//! Each reads `name(ctx, grant, request) -> Result<response, Outcome>`. Writes are staged, so that a
+//! transaction is made of the same parts as a single interaction and commits once.
+//! Spec: <https://hl7.org/fhir/R4/http.html>.
+
+pub mod batch;
+pub mod bundle;
+pub mod capabilities;
+pub mod conditional;
+pub mod create;
+pub mod delete;
+pub mod fetch;
+pub mod history;
+pub mod patch;
+pub mod read;
+pub mod search;
+pub mod stage;
+pub mod transaction;
+pub mod update;
+pub mod vread;
+
+use std::sync::Arc;
+
+use crate::access::records::Records;
+use crate::clock::Clock;
+use crate::config::limits::Limits;
+use crate::config::rest::RestConfig;
+use crate::conformance::registry::Registry;
+use crate::fhir::resource::Resource;
+use crate::outcome::kind::Kind;
+use crate::outcome::{Outcome, Severity};
+use crate::validation::{ValidationLimits, validate};
+
+/// What every interaction works with.
+#[derive(Clone)]
+pub struct Context {
+    /// The only way to stored resources.
+    pub records: Arc<Records>,
+    /// What R4 defines.
+    pub registry: Arc<Registry>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What was configured.
+    pub settings: Arc<Settings>,
+}
+
+/// The settings that interactions look at.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The FHIR base URL, without a slash at the end.
+    pub base_url: String,
+    /// Bounds on work.
+    pub limits: Limits,
+    /// Choices that FHIR leaves to the server.
+    pub rest: RestConfig,
+}
+
+impl Context {
+    /// Refuses a resource that breaks the R4 definitions; the outcome lists every problem.
+    pub fn check_valid(&self, resource: &Resource) -> Result<(), Outcome> {
+        let limits = &self.settings.limits;
+        let limits = ValidationLimits {
+            depth_max: limits.depth_max,
+            issues_max: limits.issues_max,
+            string_chars_max: limits.string_chars_max,
+            ..ValidationLimits::default()
+        };
+        let issues = validate(resource, self.registry.shapes(), &limits);
+        if issues.iter().any(|issue| issue.severity == Severity::Error) {
+            return Err(Outcome::with_issues(Kind::Unprocessable, issues));
+        }
+        Ok(())
+    }
+}

@@ -12,6 +12,7 @@ pub mod fhir;
 pub mod fhirpath;
 pub mod http;
 pub mod interaction;
+pub mod operation;
 pub mod outcome;
 pub mod seal;
 pub mod search;

@@ -1,1 +1,140 @@
 //! The server: every part put together, listening, and stopped gracefully.
+//!
+//! [`Server::start`] opens the store and listens; [`Server::stop`] lets requests under way finish,
+//! then closes the store. Tests start servers the same way.
+
+pub mod open;
+mod router;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::clock::{Clock, SystemClock};
+use crate::config::{AccessMode, Config};
+use crate::http::state::AppState;
+use crate::interaction::Context;
+
+/// A server that listens.
+pub struct Server {
+    address: SocketAddr,
+    base_url: String,
+    ctx: Context,
+    stopping: watch::Sender<bool>,
+    listener: JoinHandle<()>,
+    grace: Duration,
+}
+
+/// Why a server does not start or stop as it should.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// A setting is missing or does not fit.
+    #[error("{0}")]
+    Setting(String),
+    /// The store or its keys cannot be opened.
+    #[error("{0}")]
+    Store(String),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+}
+
+impl Server {
+    /// Opens everything and listens.
+    pub async fn start(config: &Config) -> Result<Self, ServerError> {
+        Self::start_with(config, Arc::new(SystemClock)).await
+    }
+
+    /// As [`Server::start`], with a clock of the caller's.
+    pub async fn start_with(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, ServerError> {
+        let access = access_mode(config)?;
+        let address = config.listen;
+        let failed = |source| ServerError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let config = Config {
+            listen: address,
+            ..config.clone()
+        };
+        let parts = open::open(&config, clock).await?;
+        let state = AppState {
+            ctx: parts.ctx.clone(),
+            access,
+            recorder: parts.recorder,
+            capability_statement: parts.capability_statement,
+        };
+        let router = router::router(&state, &config);
+        let (stopping, stopped) = watch::channel(false);
+        let serving = router::serve(listener, router, stopped);
+        Ok(Self {
+            address,
+            base_url: config.fhir_base(),
+            ctx: parts.ctx,
+            stopping,
+            listener: tokio::spawn(serving),
+            grace: Duration::from_secs(config.limits.shutdown_seconds_max),
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The FHIR base URL.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// What its interactions work with.
+    pub fn context(&self) -> &Context {
+        &self.ctx
+    }
+
+    /// Stops: no new connections, requests under way finish, the store is closed.
+    pub async fn stop(self) -> Result<(), ServerError> {
+        self.stopping.send_replace(true);
+        if tokio::time::timeout(self.grace, self.listener)
+            .await
+            .is_err()
+        {
+            tracing::warn!("requests were still under way when the grace period ended");
+        }
+        self.ctx.records.close().await.map_err(|outcome| {
+            ServerError::Store(
+                outcome
+                    .source
+                    .unwrap_or_else(|| "closing failed".to_owned()),
+            )
+        })
+    }
+}
+
+fn access_mode(config: &Config) -> Result<AccessMode, ServerError> {
+    match config.access {
+        Some(AccessMode::Open) => {
+            tracing::warn!(
+                "access is open: everybody on this machine may read and write everything"
+            );
+            Ok(AccessMode::Open)
+        }
+        Some(AccessMode::Smart) => Err(ServerError::Setting(
+            "access = smart is not available in this version; for development on this machine \
+             start with --access open"
+                .to_owned(),
+        )),
+        None => Err(ServerError::Setting(
+            "say how access is decided: for development on this machine start with --access open"
+                .to_owned(),
+        )),
+    }
+}

@@ -6,6 +6,7 @@
 
 pub mod batch;
 pub mod embedded;
+pub mod metered;
 pub mod mongo;
 
 use async_trait::async_trait;

@@ -16,7 +16,7 @@ pub struct KeysConfig {
     /// The master key itself (64 hexadecimal digits), instead of a file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub master: Option<String>,
-    /// Former master keys, oldest first, for data keys not yet wrapped again.
+    /// Former master keys, for data keys not yet wrapped again.
     pub previous: Vec<String>,
     /// Unwrapped data keys kept in memory at most.
     pub cached_max: u64,

@@ -10,18 +10,16 @@ pub struct Limits {
     pub body_bytes_max: usize,
     /// Entries of a transaction or batch.
     pub bundle_entries_max: usize,
+    /// Operations of one patch.
+    pub patch_operations_max: usize,
     /// How deep a resource may nest.
     pub depth_max: usize,
-    /// Bytes of one string in a resource.
-    pub string_bytes_max: usize,
+    /// Characters of one text in a resource; base64 data and narratives aside.
+    pub string_chars_max: usize,
     /// Attributes of one XML element.
     pub xml_attributes_max: usize,
     /// Problems listed in one `OperationOutcome`.
     pub issues_max: usize,
-    /// Parameters of one search.
-    pub search_parameters_max: usize,
-    /// Values of one search parameter, separated by commas.
-    pub search_values_max: usize,
     /// Matches on one page at most; a larger `_count` is cut to it.
     pub page_max: usize,
     /// Matches on one page when `_count` is absent.
@@ -45,12 +43,11 @@ impl Default for Limits {
         Self {
             body_bytes_max: 64 << 20,
             bundle_entries_max: 50_000,
+            patch_operations_max: 1_000,
             depth_max: 64,
-            string_bytes_max: 16 << 20,
+            string_chars_max: 1 << 20,
             xml_attributes_max: 32,
             issues_max: 50,
-            search_parameters_max: 64,
-            search_values_max: 1000,
             page_max: 1000,
             page_default: 20,
             examined_max: 200_000,

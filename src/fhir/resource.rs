@@ -158,6 +158,15 @@ impl Object {
     }
 }
 
+impl IntoIterator for Object {
+    type Item = (CompactString, Node);
+    type IntoIter = std::vec::IntoIter<Self::Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
 /// A resource: an object whose `resourceType` is an R4 type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resource {

@@ -9,7 +9,7 @@ use std::fmt;
 use hkdf::Hkdf;
 use sha2::Sha256;
 use smallvec::SmallVec;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// Bytes of the random root that a [`BlindKey`] is derived from.
 pub const INDEX_ROOT_BYTES: usize = 32;
@@ -48,6 +48,8 @@ pub enum Domain {
     Query = 13,
     /// The id of a small document that must not be guessable from what it is about.
     Document = 14,
+    /// A key for another purpose, see [`BlindKey::derive`].
+    DerivedKey = 15,
 }
 
 /// The key of the blind hashes.
@@ -84,6 +86,11 @@ impl BlindKey {
     /// A hash for the compartment column.
     pub fn hash_i64(&self, domain: Domain, text: &[u8]) -> i64 {
         i64::from_be_bytes(self.cut(domain, text))
+    }
+
+    /// A key of its own for another purpose, named by `context`.
+    pub fn derive(&self, context: &[u8]) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.cut(Domain::DerivedKey, context))
     }
 
     fn cut<const N: usize>(&self, domain: Domain, text: &[u8]) -> [u8; N] {

@@ -13,7 +13,10 @@ use crate::fhir::resource::Resource;
 use crate::fhir::resource_type::ResourceType;
 use crate::fhir::shape::CodeSet;
 use crate::fhirpath::program::Value;
-use crate::seal::blind::BlindKey;
+use crate::seal::blind::{BlindKey, Domain};
+use crate::seal::data_key::{OwnerHash, owner_hash};
+use crate::seal::hex;
+use crate::search::cursor::CursorKey;
 use crate::search::hasher::Hasher;
 use crate::search::key::{Entries, Key, ParameterNumber};
 use crate::search::param::{self, DataType, Found, KeyWriter, date, reference, special, token};
@@ -189,6 +192,21 @@ impl Indexer {
             });
             first
         })
+    }
+
+    /// The key that seals the cursors of searches on this index.
+    pub fn cursor_key(&self) -> CursorKey {
+        CursorKey::of_index(&self.blind)
+    }
+
+    /// The owner hash of a patient by id; `None` is the server itself.
+    pub fn owner_hash(&self, patient_id: Option<&str>) -> OwnerHash {
+        owner_hash(&self.blind, patient_id)
+    }
+
+    /// The id of the reservation of search criteria.
+    pub fn criteria_id(&self, criteria: &str) -> String {
+        hex::encode(&self.blind.hash14(Domain::Criteria, criteria.as_bytes()))
     }
 
     /// What stands in the compartment column for a patient's compartment.

@@ -8,7 +8,6 @@ use compact_str::CompactString;
 use crate::fhir::resource::Resource;
 use crate::fhir::resource_type::ResourceType;
 use crate::outcome::Issue;
-use crate::seal::blind::Domain;
 use crate::search::index::Indexer;
 use crate::search::param::Condition;
 use crate::search::param::date::DateCondition;
@@ -112,20 +111,6 @@ impl Query {
                 .criteria
                 .iter()
                 .all(|one| one.matches(resource, last_updated_ms, indexer))
-    }
-
-    /// What tells this query from those that find something else: a cursor made for the one is
-    /// refused by the others.
-    pub fn digest(&self, indexer: &Indexer) -> [u8; 8] {
-        let mut text = self.resource_type.to_string();
-        let filters = self.understood.iter();
-        for (name, value) in filters.filter(|(name, _)| !RESULT_OPTIONS.contains(&name.as_str())) {
-            text.push('\u{1e}');
-            text.push_str(name);
-            text.push('\u{1f}');
-            text.push_str(value);
-        }
-        indexer.hasher().hash8_once(Domain::Query, &text)
     }
 }
 

@@ -18,7 +18,6 @@ mod row;
 mod schema;
 mod single;
 mod source;
-mod walk;
 mod writer;
 
 use std::fs::File;
@@ -31,7 +30,6 @@ use crate::clock::{Clock, SystemClock};
 use crate::search::plan::{Plan, Window};
 use crate::store::batch::{Batch, Document, DocumentPut, KEYS};
 use crate::store::embedded::check::CheckReport;
-use crate::store::embedded::find::Begun;
 use crate::store::embedded::reader::Readers;
 use crate::store::embedded::schema::Contents;
 use crate::store::embedded::writer::{Job, Writer};
@@ -56,10 +54,10 @@ pub struct EmbeddedSettings {
     /// How long a read waits for a connection and a write for its place in the queue before they
     /// find the store unavailable, in ms.
     pub wait_ms_max: u64,
-    /// Whether reads of some microseconds run on the calling thread. They cost less than the way to
-    /// another thread and back; turn it off where the file is much larger than memory and the disk
-    /// slow.
-    pub short_reads_inline: bool,
+    /// Whether reads of one version or document run on the calling thread. They cost about as much
+    /// as handing them to another one; turn it off where the file is much larger than memory and
+    /// the disk slow.
+    pub point_reads_inline: bool,
     /// Places in the queue of writes.
     pub queue_jobs_max: u32,
     /// Writes committed together at most.
@@ -85,7 +83,7 @@ impl Default for EmbeddedSettings {
             mmap_bytes: 0,
             readers_max: 8,
             wait_ms_max: 10_000,
-            short_reads_inline: true,
+            point_reads_inline: true,
             queue_jobs_max: 1024,
             group_jobs_max: 64,
             group_wait_us_max: 2000,
@@ -103,7 +101,7 @@ const INLINE_READS_MAX: usize = 8;
 /// A store in a directory of this machine.
 pub struct EmbeddedStore {
     clock: Arc<dyn Clock>,
-    short_reads_inline: bool,
+    point_reads_inline: bool,
     body_bytes_max: usize,
     records: Readers,
     keys: Readers,
@@ -127,7 +125,7 @@ impl EmbeddedStore {
             records_writer,
             keys_writer,
             clock: settings.clock,
-            short_reads_inline: settings.short_reads_inline,
+            point_reads_inline: settings.point_reads_inline,
             body_bytes_max: settings.body_bytes_max,
         })
     }
@@ -155,7 +153,7 @@ impl EmbeddedStore {
 #[async_trait]
 impl Store for EmbeddedStore {
     async fn get(&self, address: &Address) -> Result<Option<Version>, StoreError> {
-        if self.short_reads_inline {
+        if self.point_reads_inline {
             return self
                 .records
                 .run_here(|db| single::current(db, address))
@@ -168,7 +166,7 @@ impl Store for EmbeddedStore {
     }
 
     async fn get_many(&self, addresses: &[Address]) -> Result<Vec<Version>, StoreError> {
-        if self.short_reads_inline && addresses.len() <= INLINE_READS_MAX {
+        if self.point_reads_inline && addresses.len() <= INLINE_READS_MAX {
             return self
                 .records
                 .run_here(|db| single::several(db, addresses))
@@ -185,7 +183,7 @@ impl Store for EmbeddedStore {
         address: &Address,
         version_id: i64,
     ) -> Result<Option<Version>, StoreError> {
-        if self.short_reads_inline {
+        if self.point_reads_inline {
             let read = |db: &_| single::version(db, address, version_id);
             return self.records.run_here(read).await;
         }
@@ -195,28 +193,13 @@ impl Store for EmbeddedStore {
     }
 
     async fn find(&self, plan: &Plan, window: &Window) -> Result<Matches, StoreError> {
-        let mut window = window.clone();
-        let mut found = Matches::default();
-        if self.short_reads_inline {
-            let begin = |db: &_| find::begin(db, plan, &window);
-            match self.records.run_here(begin).await? {
-                Begun::Done(matches) => return Ok(matches),
-                Begun::Rest(matches, rest) => (found, window) = (matches, rest),
-            }
-        }
-        let plan = plan.clone();
-        let search = move |db: &_| find::find(db, &plan, &window);
-        let rest = self.records.run(search).await?;
-        found.versions.extend(rest.versions);
-        found.stopped_at = rest.stopped_at;
-        Ok(found)
+        let (plan, window) = (plan.clone(), window.clone());
+        self.records
+            .run(move |db| find::find(db, &plan, &window))
+            .await
     }
 
     async fn count(&self, plan: &Plan, limit: u64) -> Result<u64, StoreError> {
-        if self.short_reads_inline && find::is_short_count(plan, limit) {
-            let count = |db: &_| find::count(db, plan, limit);
-            return self.records.run_here(count).await;
-        }
         let plan = plan.clone();
         self.records
             .run(move |db| find::count(db, &plan, limit))
@@ -266,7 +249,7 @@ impl Store for EmbeddedStore {
         now_ms: i64,
     ) -> Result<Option<Document>, StoreError> {
         let readers = self.documents(collection);
-        if self.short_reads_inline {
+        if self.point_reads_inline {
             let read = |db: &_| document::get(db, collection, id, now_ms);
             return readers.run_here(read).await;
         }

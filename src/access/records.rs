@@ -1,0 +1,522 @@
+//! The only way to stored resources: every call wants a [`Grant`], bodies are opened and sealed here.
+//!
+//! Above this, resources are JSON; below it, ciphertext. The store and the keys are private.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::access::Grant;
+use crate::access::keys::KeyKeeper;
+use crate::access::sequence::SequenceSource;
+use crate::clock::Clock;
+use crate::fhir::id;
+use crate::fhir::instant::Instant;
+use crate::fhir::json;
+use crate::fhir::resource::Resource;
+use crate::outcome::Outcome;
+use crate::outcome::kind::Kind;
+use crate::seal::body::{Binding, BodySealer};
+use crate::seal::data_key::{DataKey, OwnerHash};
+use crate::seal::random::Random;
+use crate::search::index::Indexer;
+use crate::search::key::Entries;
+use crate::search::plan::{Plan, Window};
+use crate::store::batch::{Batch, Put, RESERVATIONS, Reservation};
+use crate::store::{
+    Address, HistoryScope, HistoryWindow, Method, Store, StoreError, StoreGauges, Version,
+};
+
+/// What [`Records`] is made of.
+pub struct RecordsParts {
+    /// Where sealed versions live.
+    pub store: Arc<dyn Store>,
+    /// The data keys.
+    pub keys: Arc<KeyKeeper>,
+    /// Seals and opens bodies.
+    pub sealer: Arc<BodySealer>,
+    /// Extracts index entries.
+    pub indexer: Arc<Indexer>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness for ids and waits.
+    pub random: Arc<dyn Random>,
+    /// Tells processes on one store apart, in creation sequences.
+    pub node: u8,
+}
+
+/// Stored resources.
+pub struct Records {
+    parts: RecordsParts,
+    sequences: SequenceSource,
+}
+
+/// A stored version, opened.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// What the store knows of it, sealed body included.
+    pub version: Version,
+    /// Its JSON; empty for a tombstone.
+    pub json: Bytes,
+}
+
+/// A write to be committed.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// What is written.
+    pub address: Address,
+    /// The new content; `None` deletes.
+    pub resource: Option<Resource>,
+    /// What makes the version.
+    pub method: Method,
+    /// The version that was current when the change was decided.
+    pub supersedes: Option<Stored>,
+}
+
+/// Matches of a plan, opened.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// The matches in order.
+    pub matches: Vec<Stored>,
+    /// Where to go on when the store stopped early.
+    pub stopped_at: Option<i64>,
+}
+
+/// Why a commit did not happen.
+#[derive(Debug)]
+pub enum CommitError {
+    /// Something read before is no longer true: start the interaction again.
+    Conflict,
+    /// It cannot be done.
+    Failed(Outcome),
+}
+
+/// How long a reservation is kept: longer than any request may take.
+const RESERVATION_MS: i64 = 3_600_000;
+
+/// From this many changes on, they are prepared on a thread for blocking work.
+const INLINE_CHANGES_MAX: usize = 8;
+
+impl Stored {
+    /// Whether this version is a tombstone.
+    pub fn is_deleted(&self) -> bool {
+        self.version.is_deleted()
+    }
+
+    /// When it was written.
+    pub fn last_updated(&self) -> Instant {
+        Instant::from_millis(self.version.last_updated_ms)
+    }
+
+    /// The resource as a tree.
+    pub fn resource(&self) -> Result<Resource, Outcome> {
+        let limits = json::Limits {
+            depth_max: usize::MAX,
+        };
+        json::parse_resource(&self.json, limits)
+            .map_err(|error| Outcome::internal(format!("a stored body cannot be read: {error}")))
+    }
+}
+
+impl Records {
+    /// Puts the parts together.
+    pub fn new(parts: RecordsParts) -> Self {
+        let sequences = SequenceSource::new(parts.node);
+        Self { parts, sequences }
+    }
+
+    /// Extracts what is searched.
+    pub fn indexer(&self) -> &Indexer {
+        &self.parts.indexer
+    }
+
+    /// Randomness.
+    pub fn random(&self) -> &dyn Random {
+        &*self.parts.random
+    }
+
+    /// A fresh logical id.
+    pub fn new_id(&self) -> String {
+        id::assign(
+            Instant::from_millis(self.parts.clock.now_ms()),
+            self.random_bytes(),
+        )
+    }
+
+    /// A random wait of up to `max_ms` milliseconds, so that competing writers part.
+    pub fn jitter(&self, max_ms: u64) -> u64 {
+        u64::from_be_bytes(self.random_bytes()) % max_ms.max(1)
+    }
+
+    /// The current version of a resource, tombstones included.
+    pub async fn get(&self, grant: &Grant, address: &Address) -> Result<Option<Stored>, Outcome> {
+        require(grant.reads(address.resource_type))?;
+        let version = self.parts.store.get(address).await.map_err(failed)?;
+        match version {
+            Some(version) => self.open(version).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The current versions of several resources, tombstones included, absent ones left out.
+    pub async fn get_many(
+        &self,
+        grant: &Grant,
+        addresses: &[Address],
+    ) -> Result<Vec<Stored>, Outcome> {
+        require(
+            addresses
+                .iter()
+                .all(|address| grant.reads(address.resource_type)),
+        )?;
+        let versions = self.parts.store.get_many(addresses).await.map_err(failed)?;
+        self.open_all(versions).await
+    }
+
+    /// One version of a resource.
+    pub async fn get_version(
+        &self,
+        grant: &Grant,
+        address: &Address,
+        version_id: i64,
+    ) -> Result<Option<Stored>, Outcome> {
+        require(grant.reads(address.resource_type))?;
+        let version = self
+            .parts
+            .store
+            .get_version(address, version_id)
+            .await
+            .map_err(failed)?;
+        match version {
+            Some(version) => self.open(version).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Matches of a plan.
+    pub async fn find(&self, grant: &Grant, plan: &Plan, window: &Window) -> Result<Page, Outcome> {
+        let found = self.parts.store.find(plan, window).await.map_err(failed)?;
+        require(
+            found
+                .versions
+                .iter()
+                .all(|v| grant.reads(v.address.resource_type)),
+        )?;
+        let matches = self.open_all(found.versions).await?;
+        Ok(Page {
+            matches,
+            stopped_at: found.stopped_at,
+        })
+    }
+
+    /// How many resources match a plan, counting up to `limit`.
+    pub async fn count(&self, _grant: &Grant, plan: &Plan, limit: u64) -> Result<u64, Outcome> {
+        self.parts.store.count(plan, limit).await.map_err(failed)
+    }
+
+    /// Versions, newest first.
+    pub async fn history(
+        &self,
+        grant: &Grant,
+        scope: &HistoryScope,
+        window: &HistoryWindow,
+    ) -> Result<Vec<Stored>, Outcome> {
+        let versions = self
+            .parts
+            .store
+            .history(scope, window)
+            .await
+            .map_err(failed)?;
+        require(
+            versions
+                .iter()
+                .all(|v| grant.reads(v.address.resource_type)),
+        )?;
+        self.open_all(versions).await
+    }
+
+    /// How many versions a history has.
+    pub async fn count_history(
+        &self,
+        _grant: &Grant,
+        scope: &HistoryScope,
+        window: &HistoryWindow,
+    ) -> Result<u64, Outcome> {
+        self.parts
+            .store
+            .count_history(scope, window)
+            .await
+            .map_err(failed)
+    }
+
+    /// Reads the reservation of search criteria; do it before searching.
+    pub async fn reserve(&self, criteria: &str) -> Result<Reservation, Outcome> {
+        let now_ms = self.parts.clock.now_ms();
+        let id = self.parts.indexer.criteria_id(criteria);
+        let known = self
+            .parts
+            .store
+            .get_document(RESERVATIONS, &id, now_ms)
+            .await;
+        let revision = known
+            .map_err(failed)?
+            .map_or(0, |document| document.revision);
+        Ok(Reservation {
+            id,
+            revision,
+            expires_ms: now_ms + RESERVATION_MS,
+        })
+    }
+
+    /// Writes all changes or none of them.
+    pub async fn commit(
+        &self,
+        grant: &Grant,
+        changes: Vec<Change>,
+        reservations: Vec<Reservation>,
+    ) -> Result<Vec<Stored>, CommitError> {
+        require(
+            changes
+                .iter()
+                .all(|change| grant.writes(change.address.resource_type)),
+        )
+        .map_err(CommitError::Failed)?;
+        let prepared = self.prepare(changes).await.map_err(CommitError::Failed)?;
+        let mut stored = Vec::with_capacity(prepared.len());
+        let mut batch = Batch {
+            puts: Vec::with_capacity(prepared.len()),
+            reservations,
+        };
+        for (put, json) in prepared {
+            stored.push(Stored {
+                version: put.version.clone(),
+                json,
+            });
+            batch.puts.push(put);
+        }
+        match self.parts.store.commit(batch).await {
+            Ok(()) => Ok(stored),
+            Err(StoreError::VersionConflict(_) | StoreError::ReservationConflict) => {
+                Err(CommitError::Conflict)
+            }
+            Err(error) => Err(CommitError::Failed(failed(error))),
+        }
+    }
+
+    /// Destroys everything of a patient: the keys first, then bodies and index entries.
+    pub async fn erase(&self, grant: &Grant, patient_id: &str) -> Result<u64, Outcome> {
+        require(grant.erases())?;
+        let owner = self.parts.indexer.owner_hash(Some(patient_id));
+        self.parts.keys.erase(&owner).await?;
+        let now_ms = self.parts.clock.now_ms();
+        self.parts.store.erase(&owner, now_ms).await.map_err(failed)
+    }
+
+    /// Whether reads and durable writes are possible now.
+    pub async fn ready(&self) -> Result<(), Outcome> {
+        self.parts.store.ready().await.map_err(failed)
+    }
+
+    /// Figures for `/metrics`.
+    pub fn gauges(&self) -> StoreGauges {
+        self.parts.store.gauges()
+    }
+
+    /// Finishes what is under way.
+    pub async fn close(&self) -> Result<(), Outcome> {
+        self.parts.store.close().await.map_err(failed)
+    }
+
+    async fn prepare(&self, mut changes: Vec<Change>) -> Result<Vec<(Put, Bytes)>, Outcome> {
+        for Change {
+            address, resource, ..
+        } in &mut changes
+        {
+            if let Some(resource) = resource {
+                resource.set_id(&address.id);
+            }
+        }
+        let owners: Vec<_> = changes.iter().map(|change| self.owner(change)).collect();
+        let mut wanted = owners.clone();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let keys = self.parts.keys.keys_for_owners(&wanted).await?;
+        let keys: HashMap<OwnerHash, Arc<DataKey>> = wanted.into_iter().zip(keys).collect();
+        let now_ms = self.parts.clock.now_ms();
+        let mut work = Vec::with_capacity(changes.len());
+        for (change, owner) in changes.into_iter().zip(owners) {
+            let key = keys
+                .get(&owner)
+                .cloned()
+                .ok_or_else(|| Outcome::internal("no data key"))?;
+            let sequence = self.sequence_of(&change, now_ms);
+            work.push(Work {
+                change,
+                key,
+                sequence,
+                now_ms,
+            });
+        }
+        if work.len() <= INLINE_CHANGES_MAX {
+            return seal_all(&self.parts.indexer, &self.parts.sealer, work);
+        }
+        let (indexer, sealer) = (
+            Arc::clone(&self.parts.indexer),
+            Arc::clone(&self.parts.sealer),
+        );
+        tokio::task::spawn_blocking(move || seal_all(&indexer, &sealer, work))
+            .await
+            .map_err(|error| Outcome::internal(format!("preparing a batch: {error}")))?
+    }
+
+    fn owner(&self, change: &Change) -> OwnerHash {
+        let indexer = &self.parts.indexer;
+        let patient = change
+            .resource
+            .as_ref()
+            .and_then(|resource| indexer.owner(resource));
+        indexer.owner_hash(patient)
+    }
+
+    fn sequence_of(&self, change: &Change, now_ms: i64) -> i64 {
+        match &change.supersedes {
+            Some(current) => current.version.sequence,
+            None => self.sequences.next(now_ms),
+        }
+    }
+
+    fn random_bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        // Zeros are seen by waits and by ids, whose uniqueness the store checks.
+        if let Err(error) = self.parts.random.fill(&mut bytes) {
+            tracing::error!(%error, "ids are not random");
+        }
+        bytes
+    }
+
+    async fn open(&self, version: Version) -> Result<Stored, Outcome> {
+        let Some(sealed) = &version.body else {
+            return Ok(Stored {
+                version,
+                json: Bytes::new(),
+            });
+        };
+        let key = self.parts.keys.key(&version.key_id).await?;
+        let address = version_address(&version.address);
+        let binding = Binding {
+            address: &address,
+            version_id: version.version_id,
+        };
+        let json = self.parts.sealer.open(&key, &binding, sealed);
+        let json = json.map_err(|error| Outcome::internal(format!("opening a body: {error}")))?;
+        Ok(Stored {
+            version,
+            json: json.into(),
+        })
+    }
+
+    async fn open_all(&self, versions: Vec<Version>) -> Result<Vec<Stored>, Outcome> {
+        let mut opened = Vec::with_capacity(versions.len());
+        for version in versions {
+            opened.push(self.open(version).await?);
+        }
+        Ok(opened)
+    }
+}
+
+/// A change with what is needed to seal it.
+struct Work {
+    change: Change,
+    key: Arc<DataKey>,
+    sequence: i64,
+    now_ms: i64,
+}
+
+fn seal_all(
+    indexer: &Indexer,
+    sealer: &BodySealer,
+    work: Vec<Work>,
+) -> Result<Vec<(Put, Bytes)>, Outcome> {
+    work.into_iter()
+        .map(|one| seal_one(indexer, sealer, one))
+        .collect()
+}
+
+fn seal_one(indexer: &Indexer, sealer: &BodySealer, work: Work) -> Result<(Put, Bytes), Outcome> {
+    let Work {
+        change,
+        key,
+        sequence,
+        now_ms,
+    } = work;
+    let current = change.supersedes.map(|stored| stored.version);
+    // Time never runs backwards within one resource, whatever the clocks of several machines say.
+    let last_updated_ms = current
+        .as_ref()
+        .map_or(now_ms, |v| now_ms.max(v.last_updated_ms + 1));
+    let mut version = Version {
+        version_id: current.as_ref().map_or(1, |v| v.version_id + 1),
+        last_updated_ms,
+        sequence,
+        method: change.method,
+        key_id: [0; 16],
+        body: None,
+        address: change.address,
+    };
+    let (mut entries, mut json) = (Entries::default(), Bytes::new());
+    if let Some(mut resource) = change.resource {
+        resource.set_version(version.version_id, Instant::from_millis(last_updated_ms));
+        entries = indexer
+            .entries(&resource, last_updated_ms)
+            .map_err(|error| Outcome::new(Kind::TooLarge, error.to_string()))?;
+        let mut bytes = Vec::with_capacity(2048);
+        json::write_object(&mut bytes, resource.object());
+        let address = version_address(&version.address);
+        let binding = Binding {
+            address: &address,
+            version_id: version.version_id,
+        };
+        let sealed = sealer.seal(&key, &binding, &bytes);
+        version.body =
+            Some(sealed.map_err(|error| Outcome::internal(format!("sealing a body: {error}")))?);
+        version.key_id = *key.id();
+        json = bytes.into();
+    }
+    Ok((
+        Put {
+            version,
+            entries,
+            supersedes: current,
+        },
+        json,
+    ))
+}
+
+fn version_address(address: &Address) -> String {
+    format!("{}/{}", address.resource_type, address.id)
+}
+
+fn require(granted: bool) -> Result<(), Outcome> {
+    if granted {
+        return Ok(());
+    }
+    Err(Outcome::new(
+        Kind::Forbidden,
+        "What was granted does not cover this.",
+    ))
+}
+
+fn failed(error: StoreError) -> Outcome {
+    let outcome = match &error {
+        StoreError::TooLarge(_) => {
+            Outcome::new(Kind::TooLarge, "This is larger than the store takes.")
+        }
+        StoreError::Unavailable(_) => Outcome::new(
+            Kind::Unavailable,
+            "The store cannot take this now. Try again shortly.",
+        ),
+        _ => return Outcome::internal(error.to_string()),
+    };
+    outcome.caused_by(&error)
+}

@@ -1,0 +1,73 @@
+//! The routes of the FHIR base: every interaction of the REST page.
+//!
+//! Spec: <https://hl7.org/fhir/R4/http.html>. Operations (`$...`) are in [`super::operation`].
+
+mod bundle;
+mod instance;
+pub(crate) mod locate;
+mod searching;
+mod versions;
+mod writing;
+
+use std::any::Any;
+
+use axum::Router;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+
+use crate::http::payload::Rejection;
+use crate::http::state::AppState;
+use crate::outcome::Outcome;
+use crate::outcome::kind::Kind;
+
+/// The routes below the FHIR base.
+pub fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/", system())
+        .route("/metadata", get(bundle::capabilities))
+        .route("/_history", get(versions::system_history))
+        .route("/_search", post(searching::search_system))
+        .route(
+            "/{type}",
+            get(searching::search_type)
+                .post(writing::create)
+                .put(writing::conditional_update)
+                .patch(writing::conditional_patch)
+                .delete(writing::conditional_delete),
+        )
+        .route("/{type}/_search", post(searching::search_type_by_post))
+        .route("/{type}/_history", get(versions::type_history))
+        .route(
+            "/{type}/{id}",
+            get(instance::read)
+                .put(instance::update)
+                .patch(instance::patch)
+                .delete(instance::delete),
+        )
+        .route("/{type}/{id}/_history", get(versions::instance_history))
+        .route("/{type}/{id}/_history/{version_id}", get(instance::vread))
+}
+
+/// The FHIR base itself, with and without a slash behind.
+pub fn system() -> axum::routing::MethodRouter<AppState> {
+    get(searching::search_system)
+        .merge(post(bundle::bundle))
+        .merge(delete(bundle::delete_nothing))
+}
+
+/// What no route takes.
+pub async fn nothing_here() -> Rejection {
+    Rejection(Outcome::new(
+        Kind::NotFound,
+        "There is nothing at this URL. The base is /fhir.",
+    ))
+}
+
+/// A bug: the client gets a plain failure, the log the reason.
+pub fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    Rejection(Outcome::internal(format!("a handler panicked: {text}"))).into_response()
+}

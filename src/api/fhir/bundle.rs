@@ -1,0 +1,82 @@
+//! POST of a batch or transaction, and the CapabilityStatement.
+
+use axum::body::Body;
+use axum::extract::{RawQuery, State};
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+
+use crate::access::Intent;
+use crate::api::fhir::locate::Caller;
+use crate::fhir::query;
+use crate::http::body;
+use crate::http::payload::{Answer, Payload};
+use crate::http::prefer::{Prefer, Return};
+use crate::http::state::AppState;
+use crate::interaction::batch::{BatchRequest, batch};
+use crate::interaction::bundle::{self as bundles, read_bundle};
+use crate::interaction::capabilities;
+use crate::interaction::transaction::{TransactionRequest, transaction};
+use crate::outcome::Outcome;
+use crate::outcome::kind::Kind;
+
+/// POST on the base.
+pub(crate) async fn bundle(caller: Caller, headers: HeaderMap, sent: Body) -> Answer {
+    let grant = caller.grant(Intent::Bundle)?;
+    let ctx = &caller.state.ctx;
+    let sent = body::resource(&caller.state, &headers, sent).await?;
+    if sent.resource_type().name() != "Bundle" {
+        let reason = "Only a Bundle (batch or transaction) can be posted to the base; a resource \
+                      goes to its type, as in POST Patient.";
+        return Err(Outcome::new(Kind::Invalid, reason)
+            .at("resourceType")
+            .into());
+    }
+    let settings = &ctx.settings;
+    let request = read_bundle(sent, &settings.base_url, settings.limits.bundle_entries_max)?;
+    let is_transaction = request.is_transaction;
+    let answers = if is_transaction {
+        let entries = request.entries.into_iter().collect::<Result<_, _>>()?;
+        transaction(ctx, &grant, TransactionRequest { entries }).await?
+    } else {
+        batch(
+            ctx,
+            &grant,
+            BatchRequest {
+                entries: request.entries,
+            },
+        )
+        .await?
+    };
+    let with_resources = Prefer::of(&headers).asks_for(Return::Representation);
+    let json = bundles::write(ctx, is_transaction, &answers, with_resources);
+    Ok(Payload {
+        is_record: false,
+        ..Payload::of_json(StatusCode::OK, json)
+    })
+}
+
+/// GET on `/metadata`.
+pub(crate) async fn capabilities(
+    State(state): State<AppState>,
+    RawQuery(text): RawQuery,
+) -> Answer {
+    let pairs = query::pairs(&text.unwrap_or_default());
+    let json = match query::first(&pairs, "mode") {
+        None | Some("full" | "normative") => {
+            Bytes::from_owner(std::sync::Arc::clone(&state.capability_statement))
+        }
+        Some("terminology") => capabilities::terminology(&state.ctx)?.into(),
+        Some(_) => {
+            let reason = "mode must be full, normative or terminology.";
+            return Err(Outcome::new(Kind::Malformed, reason).into());
+        }
+    };
+    Ok(Payload::of_json(StatusCode::OK, json))
+}
+
+/// DELETE on the base: a conditional delete over all types, which this server does not do.
+pub(crate) async fn delete_nothing(caller: Caller) -> Answer {
+    caller.grant(Intent::Bundle)?;
+    let reason = "A conditional delete over all types is not offered: name a type.";
+    Err(Outcome::new(Kind::NotImplemented, reason).into())
+}

@@ -1,0 +1,119 @@
+//! From path segments to types and addresses.
+
+use axum::extract::{FromRequestParts, Path};
+use http::request::Parts;
+
+use crate::access::{Grant, Intent, Session, check};
+use crate::fhir::id;
+use crate::fhir::resource_type::ResourceType;
+use crate::http::payload::Rejection;
+use crate::http::state::AppState;
+use crate::outcome::Outcome;
+use crate::outcome::kind::Kind;
+use crate::store::Address;
+
+/// Who asks, and the state to decide and answer with.
+pub(crate) struct Caller {
+    pub(crate) state: AppState,
+    session: Session,
+}
+
+impl Caller {
+    /// Asks for access.
+    pub(crate) fn grant(&self, intent: Intent) -> Result<Grant, Outcome> {
+        check(&self.session, intent)
+    }
+}
+
+impl FromRequestParts<AppState> for Caller {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(
+        _parts: &mut Parts,
+        state: &AppState,
+    ) -> Result<Self, Self::Rejection> {
+        let session = Session::without_credentials(state.access);
+        Ok(Self {
+            state: state.clone(),
+            session,
+        })
+    }
+}
+
+/// The `{type}` of the path.
+pub(crate) struct TypePath(pub(crate) ResourceType);
+
+impl FromRequestParts<AppState> for TypePath {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &AppState,
+    ) -> Result<Self, Self::Rejection> {
+        let Path(name) = segments::<String>(parts, state).await?;
+        Ok(Self(resource_type(&name)?))
+    }
+}
+
+/// The `{type}/{id}` of the path.
+pub(crate) struct InstancePath(pub(crate) Address);
+
+impl FromRequestParts<AppState> for InstancePath {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &AppState,
+    ) -> Result<Self, Self::Rejection> {
+        let Path((name, id)) = segments::<(String, String)>(parts, state).await?;
+        Ok(Self(address(&name, id)?))
+    }
+}
+
+/// The `{type}/{id}/_history/{version_id}` of the path.
+pub(crate) struct VersionPath(pub(crate) Address, pub(crate) String);
+
+impl FromRequestParts<AppState> for VersionPath {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &AppState,
+    ) -> Result<Self, Self::Rejection> {
+        let Path((name, id, version)) = segments::<(String, String, String)>(parts, state).await?;
+        Ok(Self(address(&name, id)?, version))
+    }
+}
+
+async fn segments<T>(parts: &mut Parts, state: &AppState) -> Result<Path<T>, Rejection>
+where
+    T: serde::de::DeserializeOwned + Send,
+{
+    Path::from_request_parts(parts, state)
+        .await
+        .map_err(|error| {
+            Rejection(
+                Outcome::new(Kind::NotFound, "There is nothing at this URL.").caused_by(&error),
+            )
+        })
+}
+
+fn resource_type(name: &str) -> Result<ResourceType, Outcome> {
+    name.parse().map_err(|_unknown| {
+        Outcome::new(
+            Kind::NotFound,
+            "The first part of the path must be an R4 resource type.",
+        )
+    })
+}
+
+fn address(name: &str, id: String) -> Result<Address, Outcome> {
+    let resource_type = resource_type(name)?;
+    if !id::is_valid(&id) {
+        return Err(Outcome::new(
+            Kind::Invalid,
+            "An id is 1 to 64 of the characters A-Z, a-z, 0-9, '-' and '.'.",
+        ));
+    }
+    Ok(Address { resource_type, id })
+}

@@ -1,0 +1,36 @@
+//! `vesta serve`: run the server until it is told to stop.
+
+use std::io::Write;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::{Failure, Settings, logging};
+use crate::config::Config;
+use crate::server::Server;
+
+/// Runs the command.
+pub(super) fn run(settings: &Settings) -> Result<(), Failure> {
+    let config = settings.decide()?;
+    logging::start(&config)?;
+    tokio::runtime::Runtime::new()?.block_on(serve(&config))
+}
+
+async fn serve(config: &Config) -> Result<(), Failure> {
+    // Signals are taken before the server says it is ready: one that comes right then counts.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let server = Server::start(config).await?;
+    writeln!(
+        std::io::stdout(),
+        "vesta is listening on {}",
+        server.base_url()
+    )?;
+    std::io::stdout().flush()?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping: requests under way are finished first");
+    server.stop().await?;
+    Ok(())
+}

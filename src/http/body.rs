@@ -1,0 +1,112 @@
+//! Request bodies: read up to the limit, then as JSON or XML by their content type.
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::HeaderMap;
+
+use crate::fhir::json;
+use crate::fhir::resource::{Node, Resource};
+use crate::fhir::xml::{self, XmlLimits};
+use crate::http::format::{self, Format};
+use crate::http::state::AppState;
+use crate::interaction::patch::Patch;
+use crate::outcome::kind::Kind;
+use crate::outcome::{Issue, Outcome};
+
+/// Reads a whole body; 413 when it is over the limit.
+pub async fn read(state: &AppState, body: Body) -> Result<Bytes, Outcome> {
+    let bytes_max = state.ctx.settings.limits.body_bytes_max;
+    axum::body::to_bytes(body, bytes_max)
+        .await
+        .map_err(|error| {
+            let is_over = std::error::Error::source(&error)
+                .is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
+            if is_over {
+                return Outcome::new(
+                    Kind::TooLarge,
+                    format!("The body is over the limit of {bytes_max} bytes."),
+                );
+            }
+            Outcome::new(
+                Kind::Malformed,
+                "The body ended early or could not be decompressed.",
+            )
+            .caused_by(&error)
+        })
+}
+
+/// Reads a body as a resource. Large ones are parsed on a thread for blocking work.
+pub async fn resource(
+    state: &AppState,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Resource, Outcome> {
+    const INLINE_BYTES_MAX: usize = 64 << 10;
+    let format = format::of_content(headers)?;
+    let bytes = read(state, body).await?;
+    if bytes.len() <= INLINE_BYTES_MAX {
+        return parse(state, format, &bytes);
+    }
+    let state = state.clone();
+    tokio::task::spawn_blocking(move || parse(&state, format, &bytes))
+        .await
+        .map_err(|error| Outcome::internal(format!("parsing a body: {error}")))?
+}
+
+/// Reads a body as a patch: JSON Patch or FHIRPath Patch by its content type.
+pub async fn patch(state: &AppState, headers: &HeaderMap, body: Body) -> Result<Patch, Outcome> {
+    if format::content_mime(headers)? == "application/json-patch+json" {
+        let bytes = read(state, body).await?;
+        return json_patch(state, &bytes).map(Patch::Json);
+    }
+    let parameters = resource(state, headers, body).await?;
+    if parameters.resource_type().name() != "Parameters" {
+        return Err(Outcome::new(
+            Kind::UnsupportedMediaType,
+            "A patch is application/json-patch+json, or a Parameters resource (FHIRPath Patch).",
+        ));
+    }
+    Ok(Patch::Fhirpath(parameters))
+}
+
+fn json_patch(state: &AppState, bytes: &[u8]) -> Result<Node, Outcome> {
+    json::parse(bytes, json_limits(state)).map_err(|error| malformed(error.to_string(), error.path))
+}
+
+fn parse(state: &AppState, format: Format, bytes: &[u8]) -> Result<Resource, Outcome> {
+    if bytes.is_empty() {
+        return Err(Outcome::new(
+            Kind::Malformed,
+            "The body is empty: a resource must be sent.",
+        ));
+    }
+    match format {
+        Format::Json => json::parse_resource(bytes, json_limits(state))
+            .map_err(|error| malformed(error.to_string(), error.path)),
+        Format::Xml => {
+            let limits = &state.ctx.settings.limits;
+            let limits = XmlLimits {
+                depth_max: limits.depth_max,
+                attributes_max: limits.xml_attributes_max,
+            };
+            xml::parse_resource(bytes, state.ctx.registry.shapes(), limits)
+                .map_err(|error| malformed(error.to_string(), error.path))
+        }
+    }
+}
+
+fn json_limits(state: &AppState) -> json::Limits {
+    json::Limits {
+        depth_max: state.ctx.settings.limits.depth_max,
+    }
+}
+
+fn malformed(reason: String, path: String) -> Outcome {
+    let issue = Issue::error("structure", reason);
+    let issue = if path.is_empty() {
+        issue
+    } else {
+        issue.at(path)
+    };
+    Outcome::with_issues(Kind::Malformed, vec![issue])
+}

@@ -1,0 +1,115 @@
+//! The conditional headers: `If-Match`, `If-None-Match`, `If-Modified-Since`, `If-None-Exist`.
+//!
+//! Spec: <https://hl7.org/fhir/R4/http.html#concurrency>, RFC 9110 section 13.
+
+use http::HeaderMap;
+use http::header::{HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH};
+
+use crate::fhir::instant::Instant;
+use crate::interaction::update::Precondition;
+use crate::outcome::Outcome;
+use crate::outcome::kind::Kind;
+
+/// `If-None-Exist`: the criteria of a conditional create.
+const IF_NONE_EXIST: HeaderName = HeaderName::from_static("if-none-exist");
+
+/// The condition of a write.
+pub fn precondition(headers: &HeaderMap) -> Result<Precondition, Outcome> {
+    let if_none_match = text(headers, &IF_NONE_MATCH)?;
+    if if_none_match.is_some_and(|value| value.trim() != "*") {
+        return Err(Outcome::new(
+            Kind::Invalid,
+            "On a write, If-None-Match can only be *: write unless it exists.",
+        ));
+    }
+    Ok(Precondition {
+        if_match: versions(text(headers, &IF_MATCH)?, "If-Match")?,
+        if_none_match_any: if_none_match.is_some(),
+    })
+}
+
+/// The versions a reader has already. Tags that are not ours match nothing.
+pub fn if_none_match(headers: &HeaderMap) -> Result<Vec<i64>, Outcome> {
+    let value = text(headers, &IF_NONE_MATCH)?;
+    Ok(value
+        .map(|list| list.split(',').filter_map(version).collect())
+        .unwrap_or_default())
+}
+
+/// The time up to which a reader has everything; a date that cannot be read is ignored, RFC 9110.
+pub fn if_modified_since(headers: &HeaderMap) -> Option<Instant> {
+    headers
+        .get(IF_MODIFIED_SINCE)?
+        .to_str()
+        .ok()
+        .and_then(Instant::from_http_date)
+}
+
+/// The criteria of a conditional create.
+pub fn if_none_exist(headers: &HeaderMap) -> Result<Option<String>, Outcome> {
+    Ok(text(headers, &IF_NONE_EXIST)?.map(|criteria| criteria_of(criteria).to_owned()))
+}
+
+/// Clients send `identifier=x`, `?identifier=x` or `Patient?identifier=x`: the query counts.
+fn criteria_of(text: &str) -> &str {
+    text.split_once('?').map_or(text, |(_, query)| query)
+}
+
+/// Reads a list of entity tags as version numbers.
+pub fn versions(value: Option<&str>, header: &str) -> Result<Vec<i64>, Outcome> {
+    let Some(list) = value else {
+        return Ok(Vec::new());
+    };
+    list.split(',')
+        .map(|tag| {
+            version(tag).ok_or_else(|| {
+                Outcome::new(
+                    Kind::Invalid,
+                    format!("{header} must be a version's entity tag, as in {header}: W/\"3\"."),
+                )
+            })
+        })
+        .collect()
+}
+
+/// `W/"3"`, `"3"`, and the bare `3` that some clients send.
+fn version(tag: &str) -> Option<i64> {
+    let tag = tag.trim();
+    let tag = tag.strip_prefix("W/").unwrap_or(tag);
+    tag.trim_matches('"').parse().ok()
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Outcome> {
+    let Some(value) = headers.get(name) else {
+        return Ok(None);
+    };
+    value.to_str().map(Some).map_err(|_not_ascii| {
+        Outcome::new(
+            Kind::Malformed,
+            format!("The header {name} must be plain ASCII text."),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{criteria_of, versions};
+
+    #[test]
+    fn entity_tags_are_versions() {
+        assert_eq!(versions(Some("W/\"3\""), "If-Match").unwrap(), [3]);
+        assert_eq!(
+            versions(Some("\"3\", W/\"4\""), "If-Match").unwrap(),
+            [3, 4]
+        );
+        assert!(versions(Some("W/\"x\""), "If-Match").is_err());
+        assert!(versions(None, "If-Match").unwrap().is_empty());
+    }
+
+    #[test]
+    fn criteria_may_carry_a_path() {
+        assert_eq!(criteria_of("Patient?identifier=x"), "identifier=x");
+        assert_eq!(criteria_of("?identifier=x"), "identifier=x");
+        assert_eq!(criteria_of("identifier=x"), "identifier=x");
+    }
+}

@@ -1,0 +1,116 @@
+//! A request id, one log line and the measurements of every request.
+//!
+//! Neither shows a URL: paths carry ids and queries carry names. The route's pattern is enough.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::header::HeaderName;
+use http::{HeaderValue, Method};
+
+use crate::http::state::AppState;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const REQUEST_ID_BYTES_MAX: usize = 64;
+
+/// The id of a request: the client's own, or one of ours.
+#[derive(Debug, Clone, Default)]
+pub struct RequestId(Arc<str>);
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl RequestId {
+    fn of(request: &Request, state: &AppState) -> Self {
+        let given = request
+            .headers()
+            .get(X_REQUEST_ID)
+            .and_then(|value| value.to_str().ok());
+        let usable = given.filter(|text| {
+            !text.is_empty()
+                && text.len() <= REQUEST_ID_BYTES_MAX
+                && text
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+        });
+        match usable {
+            Some(text) => Self(text.into()),
+            None => Self(state.ctx.records.new_id().into()),
+        }
+    }
+}
+
+/// The middleware.
+pub async fn observe(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = RequestId::of(&request, &state);
+    let pattern = request.extensions().get::<MatchedPath>().cloned();
+    let name = interaction(
+        request.method(),
+        pattern.as_ref().map_or("", MatchedPath::as_str),
+    );
+    request.extensions_mut().insert(id.clone());
+    let mut response = next.run(request).await;
+    if let Ok(value) = HeaderValue::from_str(&id.0) {
+        response.headers_mut().insert(X_REQUEST_ID, value);
+    }
+    let status = response.status().as_u16();
+    let elapsed = started.elapsed();
+    metrics::with_local_recorder(&*state.recorder, || {
+        metrics::counter!(
+            "vesta_requests_total", "interaction" => name, "status" => status.to_string()
+        )
+        .increment(1);
+        metrics::histogram!("vesta_request_seconds", "interaction" => name)
+            .record(elapsed.as_secs_f64());
+    });
+    tracing::debug!(request = %id, interaction = name, status, ?elapsed, "answered");
+    response
+}
+
+/// The FHIR name of what a method on a route does.
+fn interaction(method: &Method, pattern: &str) -> &'static str {
+    let verb = if method == Method::HEAD {
+        "GET"
+    } else {
+        method.as_str()
+    };
+    match (verb, pattern) {
+        ("GET", "/fhir/{type}/{id}") => "read",
+        ("PUT", "/fhir/{type}/{id}" | "/fhir/{type}") => "update",
+        ("PATCH", "/fhir/{type}/{id}" | "/fhir/{type}") => "patch",
+        ("DELETE", "/fhir/{type}/{id}" | "/fhir/{type}" | "/fhir") => "delete",
+        ("POST", "/fhir/{type}") => "create",
+        ("GET", "/fhir/{type}") | ("POST", "/fhir/{type}/_search") => "search-type",
+        ("GET", "/fhir" | "/fhir/") | ("POST", "/fhir/_search") => "search-system",
+        ("POST", "/fhir" | "/fhir/") => "bundle",
+        ("GET", "/fhir/{type}/{id}/_history/{version_id}") => "vread",
+        ("GET", "/fhir/{type}/{id}/_history") => "history-instance",
+        ("GET", "/fhir/{type}/_history") => "history-type",
+        ("GET", "/fhir/_history") => "history-system",
+        ("GET", "/fhir/metadata") => "capabilities",
+        (_, pattern) if pattern.contains('$') => "operation",
+        _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+
+    use super::interaction;
+
+    #[test]
+    fn routes_have_fhir_names() {
+        assert_eq!(interaction(&Method::HEAD, "/fhir/{type}/{id}"), "read");
+        assert_eq!(interaction(&Method::POST, "/fhir"), "bundle");
+        assert_eq!(interaction(&Method::GET, ""), "other");
+    }
+}

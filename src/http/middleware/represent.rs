@@ -1,0 +1,155 @@
+//! Gives answers the representation that the client accepts, in one place for all routes.
+//!
+//! Refusals get one as well; what a 5xx hides from the client goes to the log, once, from here.
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, VARY};
+use http::{HeaderValue, StatusCode};
+
+use crate::fhir::json;
+use crate::fhir::subset::Subset;
+use crate::fhir::xml;
+use crate::http::format::{Format, View};
+use crate::http::middleware::observe::RequestId;
+use crate::http::payload::{Payload, Rejection};
+use crate::http::state::AppState;
+use crate::outcome::kind::Kind;
+use crate::outcome::{self, Outcome};
+
+/// Seconds after which a client may try again what the store could not take.
+const RETRY_SECONDS: &str = "2";
+
+/// The middleware.
+pub async fn represent(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let id = request
+        .extensions()
+        .get::<RequestId>()
+        .cloned()
+        .unwrap_or_default();
+    let query = request.uri().query().unwrap_or_default();
+    let view = match View::negotiate(request.headers(), query) {
+        Ok(view) => view,
+        Err(outcome) => return refused(&state, &View::plain(), &id, outcome),
+    };
+    let mut response = next.run(request).await;
+    if let Some(Rejection(outcome)) = response.extensions_mut().remove::<Rejection>() {
+        return refused(&state, &view, &id, outcome);
+    }
+    if let Some(payload) = response.extensions_mut().remove::<Payload>() {
+        return write(&state, &view, payload)
+            .unwrap_or_else(|outcome| refused(&state, &View::plain(), &id, outcome));
+    }
+    let status = response.status();
+    let is_bare = response.headers().get(CONTENT_TYPE).is_none() && status.is_client_error();
+    if is_bare || status == StatusCode::UNPROCESSABLE_ENTITY {
+        return bare(&state, &view, &id, &response);
+    }
+    response
+}
+
+/// Routing failures come without a body: they get an outcome like every other failure.
+fn bare(state: &AppState, view: &View, id: &RequestId, response: &Response) -> Response {
+    let outcome = match response.status() {
+        StatusCode::METHOD_NOT_ALLOWED => Outcome::new(
+            Kind::MethodNotAllowed,
+            "This URL does not take this HTTP method.",
+        ),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Outcome::new(
+            Kind::UnsupportedMediaType,
+            "Content-Encoding must be gzip, br, zstd or identity.",
+        ),
+        StatusCode::PAYLOAD_TOO_LARGE => Outcome::new(Kind::TooLarge, "The body is too large."),
+        _ => Outcome::new(Kind::NotFound, "There is nothing at this URL."),
+    };
+    let mut answer = refused(state, view, id, outcome);
+    if let Some(allow) = response.headers().get(ALLOW) {
+        answer.headers_mut().insert(ALLOW, allow.clone());
+    }
+    answer
+}
+
+fn refused(state: &AppState, view: &View, id: &RequestId, outcome: Outcome) -> Response {
+    let mut issues = outcome.issues;
+    if outcome.kind.status() >= 500 {
+        let source = outcome.source.as_deref().unwrap_or("none given");
+        tracing::error!(request = %id, kind = ?outcome.kind, source, "request failed");
+        if let Some(first) = issues.first_mut() {
+            first.diagnostics = format!("{} (request {id})", first.diagnostics);
+        }
+    }
+    let status = StatusCode::from_u16(outcome.kind.status());
+    let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let payload = Payload::of_issues(status, &issues);
+    let view = View {
+        subset: Subset::Whole,
+        ..view.clone()
+    };
+    let mut response = write(state, &view, payload).unwrap_or_else(|_unwritable| {
+        (status, Bytes::from(outcome::to_json(&issues))).into_response()
+    });
+    if outcome.kind == Kind::Unavailable {
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
+    }
+    response
+}
+
+fn write(state: &AppState, view: &View, payload: Payload) -> Result<Response, Outcome> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = payload.status;
+    let headers = response.headers_mut();
+    for (name, value) in payload.headers {
+        headers.insert(name, value);
+    }
+    let Some(json) = payload.json.filter(|json| !json.is_empty()) else {
+        return Ok(response);
+    };
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static(view.format.content_type()),
+    );
+    headers.insert(VARY, HeaderValue::from_static("Accept"));
+    let subset = if payload.is_record {
+        &view.subset
+    } else {
+        &Subset::Whole
+    };
+    let bytes = render(state, view, subset, json)?;
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+    *response.body_mut() = Body::from(bytes);
+    Ok(response)
+}
+
+/// Stored bytes go out as they are unless the client wants to see them otherwise.
+fn render(state: &AppState, view: &View, subset: &Subset, stored: Bytes) -> Result<Bytes, Outcome> {
+    let is_whole = matches!(subset, Subset::Whole | Subset::Count);
+    let shapes = state.ctx.registry.shapes();
+    let mut compact = stored;
+    if !is_whole || view.format == Format::Xml {
+        let limits = json::Limits {
+            depth_max: usize::MAX,
+        };
+        let resource = json::parse_resource(&compact, limits)
+            .map_err(|error| Outcome::internal(format!("an answer cannot be read: {error}")))?;
+        let mut object = resource.into_object();
+        subset.apply(&mut object, shapes);
+        if view.format == Format::Xml {
+            let bytes = xml::to_vec(&object, shapes)
+                .map_err(|error| Outcome::internal(format!("writing XML: {error}")))?;
+            return Ok(bytes.into());
+        }
+        let mut out = Vec::with_capacity(compact.len());
+        json::write_object(&mut out, &object);
+        compact = out.into();
+    }
+    Ok(if view.is_pretty {
+        json::pretty(&compact).into()
+    } else {
+        compact
+    })
+}

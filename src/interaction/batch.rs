@@ -1,0 +1,131 @@
+//! batch: independent requests in one Bundle, each with its own outcome.
+//!
+//! Several are worked on at once, so that their commits can share a disk write; no order between
+//! entries is promised, as the spec has it.
+//! Spec: <https://hl7.org/fhir/R4/http.html#brules>.
+
+use futures::StreamExt;
+use futures::stream;
+
+use crate::access::Grant;
+use crate::interaction::Context;
+use crate::interaction::bundle::{EntryAnswer, EntryRequest, Verb};
+use crate::interaction::create::{CreateRequest, create};
+use crate::interaction::delete::{DeleteRequest, delete};
+use crate::interaction::fetch::{FetchRequest, fetch};
+use crate::interaction::patch::{PatchRequest, patch, patch_of_document};
+use crate::interaction::stage::Written;
+use crate::interaction::update::{UpdateRequest, update};
+use crate::outcome::Outcome;
+
+/// Entries worked on at once.
+const ENTRIES_AT_ONCE_MAX: usize = 16;
+
+/// A batch.
+#[derive(Debug, Clone)]
+pub struct BatchRequest {
+    /// The entries, unreadable ones included.
+    pub entries: Vec<Result<EntryRequest, Outcome>>,
+}
+
+/// Carries the entries out.
+pub async fn batch(
+    ctx: &Context,
+    grant: &Grant,
+    request: BatchRequest,
+) -> Result<Vec<EntryAnswer>, Outcome> {
+    let work = request.entries.into_iter().map(|entry| async move {
+        match entry {
+            Ok(entry) => carry_out(ctx, grant, entry.verb)
+                .await
+                .unwrap_or_else(EntryAnswer::Failed),
+            Err(outcome) => EntryAnswer::Failed(outcome),
+        }
+    });
+    Ok(stream::iter(work)
+        .buffered(ENTRIES_AT_ONCE_MAX)
+        .collect()
+        .await)
+}
+
+async fn carry_out(ctx: &Context, grant: &Grant, verb: Verb) -> Result<EntryAnswer, Outcome> {
+    let written = match verb {
+        Verb::Get {
+            url,
+            if_none_match,
+            if_modified_since,
+        } => {
+            let request = FetchRequest {
+                url,
+                if_none_match,
+                if_modified_since,
+            };
+            return fetch(ctx, grant, request).await;
+        }
+        Verb::Post {
+            resource,
+            if_none_exist,
+        } => {
+            create(
+                ctx,
+                grant,
+                CreateRequest {
+                    resource,
+                    if_none_exist,
+                },
+            )
+            .await?
+        }
+        Verb::Put {
+            resource,
+            target,
+            condition,
+        } => {
+            update(
+                ctx,
+                grant,
+                UpdateRequest {
+                    resource,
+                    target,
+                    condition,
+                },
+            )
+            .await?
+        }
+        Verb::Patch {
+            resource_type,
+            target,
+            document,
+            condition,
+        } => {
+            let document = patch_of_document(ctx, document)?;
+            patch(
+                ctx,
+                grant,
+                PatchRequest {
+                    resource_type,
+                    target,
+                    patch: document,
+                    condition,
+                },
+            )
+            .await?
+        }
+        Verb::Delete {
+            resource_type,
+            target,
+            condition,
+        } => {
+            let request = DeleteRequest {
+                resource_type,
+                target,
+                condition,
+            };
+            delete(ctx, grant, request)
+                .await?
+                .pop()
+                .unwrap_or(Written::Absent)
+        }
+    };
+    Ok(EntryAnswer::Written(written))
+}

@@ -1,0 +1,248 @@
+//! capabilities: what this server does, derived from the definitions it works by.
+//!
+//! Nothing is claimed by hand that could be looked up. `capability-statement.json` in the repository
+//! is this statement, and a test compares the two.
+//! Spec: <https://hl7.org/fhir/R4/capabilitystatement.html>,
+//! <https://hl7.org/fhir/R4/terminologycapabilities.html>.
+
+use vesta_model::r4::Resource;
+use vesta_model::r4::resources::{
+    CapabilityStatement, CapabilityStatementImplementation, CapabilityStatementRest,
+    CapabilityStatementRestInteraction, CapabilityStatementRestResource,
+    CapabilityStatementRestResourceInteraction, CapabilityStatementRestResourceOperation,
+    CapabilityStatementRestResourceSearchParam, CapabilityStatementRestSecurity,
+    CapabilityStatementSoftware, TerminologyCapabilities, TerminologyCapabilitiesSoftware,
+};
+use vesta_model::r4::types::{Boolean, Canonical, Code, DateTime, Markdown, String as FhirString};
+use vesta_model::r4::types::{Uri, Url};
+
+use crate::config::rest::RestConfig;
+use crate::conformance::registry::Registry;
+use crate::conformance::search_parameter::{ParameterKind, SearchParameter};
+use crate::fhir::resource_type::ResourceType;
+use crate::interaction::Context;
+use crate::outcome::Outcome;
+
+/// When what the statement says last changed.
+const DATE: &str = "2026-11-22";
+
+/// The interactions on a type and its instances.
+const TYPE_INTERACTIONS: [&str; 9] = [
+    "read",
+    "vread",
+    "update",
+    "patch",
+    "delete",
+    "history-instance",
+    "history-type",
+    "create",
+    "search-type",
+];
+
+/// The interactions on the whole system.
+const SYSTEM_INTERACTIONS: [&str; 3] = ["transaction", "batch", "history-system"];
+
+/// What the statement is derived from.
+#[derive(Debug, Clone, Copy)]
+pub struct StatementParts<'a> {
+    /// What R4 defines.
+    pub registry: &'a Registry,
+    /// The FHIR base URL; without one the statement is about the program, not an instance of it.
+    pub base_url: Option<&'a str>,
+    /// Choices that FHIR leaves to the server.
+    pub rest: &'a RestConfig,
+}
+
+/// The JSON of the CapabilityStatement.
+pub fn statement(parts: StatementParts<'_>) -> Result<Vec<u8>, Outcome> {
+    let implementation = parts.base_url.map(|url| CapabilityStatementImplementation {
+        description: string("Vesta FHIR R4 server"),
+        url: Some(Url {
+            value: Some(url.to_owned()),
+            ..Url::default()
+        }),
+        ..CapabilityStatementImplementation::default()
+    });
+    let statement = CapabilityStatement {
+        name: Some(string("Vesta")),
+        title: Some(string("Vesta FHIR R4 server")),
+        status: code("active"),
+        date: date(),
+        publisher: Some(string("The Vesta project")),
+        kind: code(if parts.base_url.is_some() {
+            "instance"
+        } else {
+            "capability"
+        }),
+        software: Some(CapabilityStatementSoftware {
+            name: string("Vesta"),
+            version: Some(string(env!("CARGO_PKG_VERSION"))),
+            ..CapabilityStatementSoftware::default()
+        }),
+        implementation,
+        fhir_version: code("4.0.1"),
+        format: vec![code("application/fhir+json"), code("application/fhir+xml")],
+        patch_format: vec![
+            code("application/json-patch+json"),
+            code("application/fhir+json"),
+            code("application/fhir+xml"),
+        ],
+        rest: vec![rest(&parts)],
+        ..CapabilityStatement::default()
+    };
+    write(&Resource::CapabilityStatement(Box::new(statement)))
+}
+
+/// The JSON of the TerminologyCapabilities: this server answers no terminology operation yet.
+pub fn terminology(ctx: &Context) -> Result<Vec<u8>, Outcome> {
+    let capabilities = TerminologyCapabilities {
+        url: Some(Uri {
+            value: Some(format!(
+                "{}/metadata?mode=terminology",
+                ctx.settings.base_url
+            )),
+            ..Uri::default()
+        }),
+        name: Some(string("VestaTerminology")),
+        title: Some(string("Terminology of the Vesta FHIR R4 server")),
+        status: code("active"),
+        date: date(),
+        kind: code("instance"),
+        software: Some(TerminologyCapabilitiesSoftware {
+            name: string("Vesta"),
+            version: Some(string(env!("CARGO_PKG_VERSION"))),
+            ..TerminologyCapabilitiesSoftware::default()
+        }),
+        ..TerminologyCapabilities::default()
+    };
+    write(&Resource::TerminologyCapabilities(Box::new(capabilities)))
+}
+
+fn rest(parts: &StatementParts<'_>) -> CapabilityStatementRest {
+    let interaction = |name: &&str| CapabilityStatementRestInteraction {
+        code: code(name),
+        ..CapabilityStatementRestInteraction::default()
+    };
+    CapabilityStatementRest {
+        mode: code("server"),
+        security: Some(CapabilityStatementRestSecurity {
+            cors: Some(boolean(!parts.rest.cors_origins.is_empty())),
+            ..CapabilityStatementRestSecurity::default()
+        }),
+        resource: ResourceType::all()
+            .map(|resource_type| resource(parts, resource_type))
+            .collect(),
+        interaction: SYSTEM_INTERACTIONS.iter().map(interaction).collect(),
+        ..CapabilityStatementRest::default()
+    }
+}
+
+fn resource(
+    parts: &StatementParts<'_>,
+    resource_type: ResourceType,
+) -> CapabilityStatementRestResource {
+    let name = resource_type.name();
+    let interaction = |name: &&str| CapabilityStatementRestResourceInteraction {
+        code: code(name),
+        ..CapabilityStatementRestResourceInteraction::default()
+    };
+    let parameters = parts.registry.search_parameters(resource_type);
+    let several = parts.rest.conditional_delete_multiple;
+    let operation = (name == "Patient").then(erase);
+    CapabilityStatementRestResource {
+        r#type: code(name),
+        profile: Some(canonical(format!(
+            "http://hl7.org/fhir/StructureDefinition/{name}"
+        ))),
+        interaction: TYPE_INTERACTIONS.iter().map(interaction).collect(),
+        versioning: Some(code("versioned-update")),
+        read_history: Some(boolean(true)),
+        update_create: Some(boolean(true)),
+        conditional_create: Some(boolean(true)),
+        conditional_read: Some(code("full-support")),
+        conditional_update: Some(boolean(true)),
+        conditional_delete: Some(code(if several { "multiple" } else { "single" })),
+        reference_policy: vec![code("literal"), code("logical")],
+        search_param: parameters
+            .iter()
+            .filter(|p| is_served(p))
+            .map(search_parameter)
+            .collect(),
+        operation: operation.into_iter().collect(),
+        ..CapabilityStatementRestResource::default()
+    }
+}
+
+fn erase() -> CapabilityStatementRestResourceOperation {
+    let text = "Destroys the keys that seal a patient's record, and its index entries.";
+    CapabilityStatementRestResourceOperation {
+        name: string("erase"),
+        definition: canonical("urn:vesta:operation:erase".to_owned()),
+        documentation: Some(Markdown {
+            value: Some(text.to_owned()),
+            ..Markdown::default()
+        }),
+        ..CapabilityStatementRestResourceOperation::default()
+    }
+}
+
+/// Composite and special parameters are not served yet.
+fn is_served(parameter: &SearchParameter) -> bool {
+    let is_kept = !matches!(
+        parameter.kind,
+        ParameterKind::Composite | ParameterKind::Special
+    );
+    is_kept && (parameter.expression.is_some() || is_built_in(&parameter.code))
+}
+
+fn is_built_in(name: &str) -> bool {
+    matches!(name, "_id" | "_lastUpdated")
+}
+
+fn search_parameter(parameter: &SearchParameter) -> CapabilityStatementRestResourceSearchParam {
+    CapabilityStatementRestResourceSearchParam {
+        name: string(&parameter.code),
+        definition: Some(canonical(parameter.url.to_string())),
+        r#type: code(parameter.kind.name()),
+        ..CapabilityStatementRestResourceSearchParam::default()
+    }
+}
+
+fn write(resource: &Resource) -> Result<Vec<u8>, Outcome> {
+    vesta_model::to_json(resource).map_err(Outcome::internal)
+}
+
+fn code(text: &str) -> Code {
+    Code {
+        value: Some(text.to_owned()),
+        ..Code::default()
+    }
+}
+
+fn string(text: &str) -> FhirString {
+    FhirString {
+        value: Some(text.to_owned()),
+        ..FhirString::default()
+    }
+}
+
+fn boolean(value: bool) -> Boolean {
+    Boolean {
+        value: Some(value),
+        ..Boolean::default()
+    }
+}
+
+fn canonical(url: String) -> Canonical {
+    Canonical {
+        value: Some(url),
+        ..Canonical::default()
+    }
+}
+
+fn date() -> DateTime {
+    DateTime {
+        value: Some(DATE.to_owned()),
+        ..DateTime::default()
+    }
+}

@@ -1,0 +1,45 @@
+//! The searchset Bundle of a page, spliced together from stored bytes.
+//!
+//! Spec: <https://hl7.org/fhir/R4/search.html#bundle>.
+
+use crate::fhir::bundle::{BundleWriter, Entry};
+use crate::fhir::instant::Instant;
+use crate::interaction::Context;
+use crate::interaction::search::SearchResponse;
+use crate::outcome;
+
+/// Writes a page as a Bundle.
+pub fn to_bundle(ctx: &Context, response: &SearchResponse) -> Vec<u8> {
+    let base_url = &ctx.settings.base_url;
+    let path = format!("{base_url}/{}", response.resource_type);
+    let links: Vec<_> = response
+        .links
+        .iter()
+        .map(|(relation, query)| {
+            let question = if query.is_empty() { "" } else { "?" };
+            (*relation, format!("{path}{question}{query}"))
+        })
+        .collect();
+    let now = Instant::from_millis(ctx.clock.now_ms()).to_string();
+    let mut bundle = BundleWriter::new("searchset", &now, response.total, &links);
+    for stored in &response.matches {
+        let address = &stored.version.address;
+        bundle.entry(&Entry {
+            full_url: Some(&format!(
+                "{base_url}/{}/{}",
+                address.resource_type, address.id
+            )),
+            resource: Some(&stored.json),
+            search_mode: Some("match"),
+            ..Entry::default()
+        });
+    }
+    if !response.warnings.is_empty() {
+        bundle.entry(&Entry {
+            resource: Some(&outcome::to_json(&response.warnings)),
+            search_mode: Some("outcome"),
+            ..Entry::default()
+        });
+    }
+    bundle.finish()
+}

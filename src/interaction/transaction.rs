@@ -1,0 +1,259 @@
+//! transaction: many requests in one Bundle that succeed or fail together.
+//!
+//! Identities are settled first (deletes, creates, updates and patches, in FHIR's order), then every
+//! link between entries is rewritten, then everything is validated and committed at once; reads come
+//! last and see the result. Spec: <https://hl7.org/fhir/R4/http.html#trules>.
+
+mod identity;
+mod reference;
+mod rewrite;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::access::Grant;
+use crate::access::records::{Change, Stored};
+use crate::fhir::resource::Resource;
+use crate::interaction::Context;
+use crate::interaction::bundle::{EntryAnswer, EntryRequest, Verb};
+use crate::interaction::fetch::{FetchRequest, fetch};
+use crate::interaction::patch::{apply_to, patch_of_document};
+use crate::interaction::stage::{Effect, Retry, Stage, Written};
+use crate::interaction::transaction::identity::Resolved;
+use crate::interaction::update;
+use crate::outcome::kind::Kind;
+use crate::outcome::{Issue, Outcome};
+use crate::store::Method;
+
+/// A transaction.
+#[derive(Debug, Clone)]
+pub struct TransactionRequest {
+    /// The entries in the order of the Bundle.
+    pub entries: Vec<EntryRequest>,
+}
+
+/// What one entry came to before the commit.
+enum Staged {
+    Effects(Vec<Effect>),
+    SameAs(usize),
+    Get,
+}
+
+/// Carries a transaction out.
+pub async fn transaction(
+    ctx: &Context,
+    grant: &Grant,
+    request: TransactionRequest,
+) -> Result<Vec<EntryAnswer>, Outcome> {
+    let entries: Arc<[EntryRequest]> = request.entries.into();
+    let mut retry = Retry::new(ctx);
+    loop {
+        let mut stage = Stage::default();
+        let staged = stage_entries(ctx, grant, &mut stage, &entries).await?;
+        if let Some(committed) = stage.commit(ctx, grant).await? {
+            return answers(ctx, grant, &entries, staged, &committed).await;
+        }
+        retry.again(ctx).await?;
+    }
+}
+
+async fn stage_entries(
+    ctx: &Context,
+    grant: &Grant,
+    stage: &mut Stage,
+    entries: &Arc<[EntryRequest]>,
+) -> Result<Vec<Staged>, Outcome> {
+    let identities = identity::settle(ctx, grant, stage, entries).await?;
+    let mut links = identities.links(entries);
+    reference::resolve(ctx, grant, entries, &identities, &mut links).await?;
+    let resources = rewritten(ctx, entries, links).await?;
+    let mut staged = Vec::with_capacity(entries.len());
+    for ((entry, resolved), resource) in entries.iter().zip(identities.resolved).zip(resources) {
+        staged.push(match (resolved, resource) {
+            (Resolved::Patch(current), _) => {
+                Staged::Effects(vec![stage_patch(ctx, stage, entry, current)?])
+            }
+            (resolved, resource) => stage_one(stage, entry, resolved, resource)?,
+        });
+    }
+    Ok(staged)
+}
+
+/// Rewrites links in, and validates, every resource of the Bundle, on a thread for blocking work.
+async fn rewritten(
+    ctx: &Context,
+    entries: &Arc<[EntryRequest]>,
+    links: HashMap<String, String>,
+) -> Result<Vec<Option<Resource>>, Outcome> {
+    let (ctx, entries) = (ctx.clone(), Arc::clone(entries));
+    let work = move || {
+        let issues_max = ctx.settings.limits.issues_max;
+        let mut issues = Vec::new();
+        let mut resources = Vec::with_capacity(entries.len());
+        for entry in &*entries {
+            let (Verb::Post { resource, .. } | Verb::Put { resource, .. }) = &entry.verb else {
+                resources.push(None);
+                continue;
+            };
+            let mut resource = resource.clone();
+            rewrite::links(&mut resource, ctx.registry.shapes(), &links);
+            if issues.len() < issues_max
+                && let Err(outcome) = ctx.check_valid(&resource)
+            {
+                issues.extend(
+                    outcome
+                        .issues
+                        .into_iter()
+                        .map(|issue| placed(issue, entry.index)),
+                );
+            }
+            resources.push(Some(resource));
+        }
+        if issues.is_empty() {
+            Ok(resources)
+        } else {
+            Err(Outcome::with_issues(Kind::Unprocessable, issues))
+        }
+    };
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Outcome::internal(format!("preparing a transaction: {error}")))?
+}
+
+/// Turns `Patient.name` into `Bundle.entry[3].resource.name`.
+fn placed(mut issue: Issue, index: usize) -> Issue {
+    for expression in &mut issue.expression {
+        let rest = expression.split_once('.').map_or("", |(_, rest)| rest);
+        let dot = if rest.is_empty() { "" } else { "." };
+        *expression = format!("Bundle.entry[{index}].resource{dot}{rest}");
+    }
+    if issue.expression.is_empty() {
+        issue
+            .expression
+            .push(format!("Bundle.entry[{index}].resource"));
+    }
+    issue
+}
+
+fn stage_one(
+    stage: &mut Stage,
+    entry: &EntryRequest,
+    resolved: Resolved,
+    resource: Option<Resource>,
+) -> Result<Staged, Outcome> {
+    let effect = match (resolved, resource) {
+        (Resolved::Get, _) => return Ok(Staged::Get),
+        (Resolved::SameAs(index), _) => return Ok(Staged::SameAs(index)),
+        (Resolved::Existing(stored), _) => Effect::Unchanged(stored),
+        (Resolved::Create(address), resource @ Some(_)) => stage.push(Change {
+            address,
+            resource,
+            method: Method::Post,
+            supersedes: None,
+        }),
+        (Resolved::Put(address, current), Some(resource)) => {
+            let Verb::Put { condition, .. } = &entry.verb else {
+                return Err(mismatch());
+            };
+            update::put(stage, (resource, condition), (current, address))
+                .map_err(|outcome| inside(outcome, entry.index))?
+        }
+        (Resolved::Delete(found), _) => return Ok(Staged::Effects(bury(stage, entry, found)?)),
+        _ => return Err(mismatch()),
+    };
+    Ok(Staged::Effects(vec![effect]))
+}
+
+fn bury(
+    stage: &mut Stage,
+    entry: &EntryRequest,
+    found: Vec<Stored>,
+) -> Result<Vec<Effect>, Outcome> {
+    let Verb::Delete { condition, .. } = &entry.verb else {
+        return Err(mismatch());
+    };
+    crate::interaction::delete::stage_found(stage, condition, found)
+        .map_err(|outcome| inside(outcome, entry.index))
+}
+
+fn stage_patch(
+    ctx: &Context,
+    stage: &mut Stage,
+    entry: &EntryRequest,
+    current: Stored,
+) -> Result<Effect, Outcome> {
+    let Verb::Patch {
+        document,
+        condition,
+        ..
+    } = &entry.verb
+    else {
+        return Err(mismatch());
+    };
+    let staged = patch_of_document(ctx, document.clone())
+        .and_then(|patch| apply_to(ctx, stage, (&patch, condition), current));
+    staged.map_err(|outcome| inside(outcome, entry.index))
+}
+
+async fn answers(
+    ctx: &Context,
+    grant: &Grant,
+    entries: &[EntryRequest],
+    staged: Vec<Staged>,
+    committed: &[Stored],
+) -> Result<Vec<EntryAnswer>, Outcome> {
+    let mut answers: Vec<EntryAnswer> = Vec::with_capacity(entries.len());
+    for (entry, staged) in entries.iter().zip(staged) {
+        let answer = match staged {
+            Staged::Effects(effects) => {
+                let mut written = Vec::with_capacity(effects.len());
+                for effect in effects {
+                    written.push(effect.written(committed)?);
+                }
+                EntryAnswer::Written(written.pop().unwrap_or(Written::Absent))
+            }
+            Staged::SameAs(index) => match answers.get(index) {
+                Some(EntryAnswer::Written(written)) => match written.stored() {
+                    Some(stored) => EntryAnswer::Written(Written::Unchanged(stored.clone())),
+                    None => return Err(mismatch()),
+                },
+                _ => return Err(mismatch()),
+            },
+            Staged::Get => {
+                let Verb::Get {
+                    url,
+                    if_none_match,
+                    if_modified_since,
+                } = &entry.verb
+                else {
+                    return Err(mismatch());
+                };
+                let request = FetchRequest {
+                    url: url.clone(),
+                    if_none_match: if_none_match.clone(),
+                    if_modified_since: *if_modified_since,
+                };
+                // Everything is committed: a read that finds nothing is an answer, not a failure.
+                fetch(ctx, grant, request)
+                    .await
+                    .unwrap_or_else(EntryAnswer::Failed)
+            }
+        };
+        answers.push(answer);
+    }
+    Ok(answers)
+}
+
+/// The same failure, placed at its entry.
+fn inside(mut outcome: Outcome, index: usize) -> Outcome {
+    outcome.issues = outcome
+        .issues
+        .into_iter()
+        .map(|issue| placed(issue, index))
+        .collect();
+    outcome
+}
+
+fn mismatch() -> Outcome {
+    Outcome::internal("an entry of a transaction was settled as something else")
+}

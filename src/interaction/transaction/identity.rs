@@ -1,0 +1,342 @@
+//! Which resource each entry of a transaction is about, before anything is written.
+//!
+//! Two entries that write the same resource are refused, with both named; two conditional creates
+//! on the same criteria become one.
+
+use std::collections::HashMap;
+
+use crate::access::Grant;
+use crate::access::records::Stored;
+use crate::fhir::query;
+use crate::fhir::resource_type::ResourceType;
+use crate::interaction::Context;
+use crate::interaction::bundle::{EntryRequest, Verb};
+use crate::interaction::conditional::{self, Criteria};
+use crate::interaction::read::{gone, not_found};
+use crate::interaction::stage::Stage;
+use crate::interaction::update::{self, Target};
+use crate::outcome::Outcome;
+use crate::outcome::kind::Kind;
+use crate::store::Address;
+
+/// What an entry is about.
+#[derive(Debug)]
+pub(super) enum Resolved {
+    /// A new resource.
+    Create(Address),
+    /// The resource that a conditional create found.
+    Existing(Stored),
+    /// The same conditional create as an entry before.
+    SameAs(usize),
+    /// An update, of the current version when there is one.
+    Put(Address, Option<Stored>),
+    /// A patch of this version.
+    Patch(Stored),
+    /// Deletes, tombstones included.
+    Delete(Vec<Stored>),
+    /// A read: settled when everything is committed.
+    Get,
+}
+
+/// What every entry is about, in the order of the Bundle.
+#[derive(Debug)]
+pub(super) struct Identities {
+    pub(super) resolved: Vec<Resolved>,
+}
+
+/// Settles the identities of all entries.
+pub(super) async fn settle(
+    ctx: &Context,
+    grant: &Grant,
+    stage: &mut Stage,
+    entries: &[EntryRequest],
+) -> Result<Identities, Outcome> {
+    read_ahead(ctx, grant, stage, entries).await?;
+    let mut resolved = Vec::with_capacity(entries.len());
+    let mut creates: HashMap<String, usize> = HashMap::new();
+    for entry in entries {
+        let settled = match repeated_create(&mut creates, entry) {
+            Some(index) => Ok(Resolved::SameAs(index)),
+            None => settle_one(ctx, grant, stage, entry).await,
+        };
+        resolved.push(
+            settled
+                .map_err(|outcome| outcome.at(format!("Bundle.entry[{}].request", entry.index)))?,
+        );
+    }
+    let identities = Identities { resolved };
+    identities.refuse_overlaps()?;
+    Ok(identities)
+}
+
+/// One read for all versions that entries name by id.
+async fn read_ahead(
+    ctx: &Context,
+    grant: &Grant,
+    stage: &mut Stage,
+    entries: &[EntryRequest],
+) -> Result<(), Outcome> {
+    let mut wanted: Vec<Address> = entries
+        .iter()
+        .filter_map(|entry| match &entry.verb {
+            Verb::Put {
+                resource,
+                target: Target::Id(id),
+                ..
+            } => Some(Address {
+                resource_type: resource.resource_type(),
+                id: id.clone(),
+            }),
+            Verb::Patch {
+                resource_type,
+                target: Target::Id(id),
+                ..
+            }
+            | Verb::Delete {
+                resource_type,
+                target: Target::Id(id),
+                ..
+            } => Some(Address {
+                resource_type: *resource_type,
+                id: id.clone(),
+            }),
+            _ => None,
+        })
+        .collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let mut found: HashMap<Address, Stored> = ctx
+        .records
+        .get_many(grant, &wanted)
+        .await?
+        .into_iter()
+        .map(|stored| (stored.version.address.clone(), stored))
+        .collect();
+    for address in wanted {
+        let current = found.remove(&address);
+        stage.remember(address, current);
+    }
+    Ok(())
+}
+
+/// The entry before that creates on the same criteria.
+fn repeated_create(creates: &mut HashMap<String, usize>, entry: &EntryRequest) -> Option<usize> {
+    let Verb::Post {
+        resource,
+        if_none_exist: Some(criteria),
+    } = &entry.verb
+    else {
+        return None;
+    };
+    let mut pairs = query::pairs(criteria);
+    pairs.sort_unstable();
+    let key = format!("{}?{}", resource.resource_type(), query::encode(&pairs));
+    match creates.get(&key) {
+        Some(index) => Some(*index),
+        None => {
+            creates.insert(key, entry.index);
+            None
+        }
+    }
+}
+
+async fn settle_one(
+    ctx: &Context,
+    grant: &Grant,
+    stage: &mut Stage,
+    entry: &EntryRequest,
+) -> Result<Resolved, Outcome> {
+    match &entry.verb {
+        Verb::Get { .. } => Ok(Resolved::Get),
+        Verb::Post {
+            resource,
+            if_none_exist,
+        } => {
+            let resource_type = resource.resource_type();
+            if let Some(query) = if_none_exist {
+                let criteria = Criteria {
+                    resource_type,
+                    query,
+                };
+                let found = conditional::find_one(ctx, grant, stage, &criteria).await?;
+                if let Some(found) = found {
+                    return Ok(Resolved::Existing(found));
+                }
+            }
+            Ok(Resolved::Create(Address {
+                resource_type,
+                id: ctx.records.new_id(),
+            }))
+        }
+        Verb::Put {
+            resource, target, ..
+        } => {
+            let (current, address) =
+                update::find_target(ctx, grant, stage, (resource, target)).await?;
+            Ok(Resolved::Put(address, current))
+        }
+        Verb::Patch {
+            resource_type,
+            target,
+            ..
+        } => settle_patch(ctx, grant, stage, (*resource_type, target)).await,
+        Verb::Delete {
+            resource_type,
+            target,
+            ..
+        } => {
+            let found = crate::interaction::delete::find_target(
+                ctx,
+                grant,
+                stage,
+                (*resource_type, target),
+            )
+            .await?;
+            Ok(Resolved::Delete(found))
+        }
+    }
+}
+
+async fn settle_patch(
+    ctx: &Context,
+    grant: &Grant,
+    stage: &mut Stage,
+    (resource_type, target): (ResourceType, &Target),
+) -> Result<Resolved, Outcome> {
+    let current = match target {
+        Target::Id(id) => {
+            let address = Address {
+                resource_type,
+                id: id.clone(),
+            };
+            let current = stage.current(ctx, grant, &address).await?;
+            current.ok_or_else(|| not_found(&address))?
+        }
+        Target::Criteria(query) => {
+            let criteria = Criteria {
+                resource_type,
+                query,
+            };
+            let found = conditional::find_one(ctx, grant, stage, &criteria).await?;
+            found.ok_or_else(|| {
+                Outcome::new(Kind::NotFound, "The criteria match no resource to patch.")
+            })?
+        }
+    };
+    if current.is_deleted() {
+        Err(gone(&current))
+    } else {
+        Ok(Resolved::Patch(current))
+    }
+}
+
+impl Identities {
+    /// What other entries may call the resource of an entry, and what its reference becomes.
+    pub(super) fn links(&self, entries: &[EntryRequest]) -> HashMap<String, String> {
+        let mut links = HashMap::new();
+        for (entry, resolved) in entries.iter().zip(&self.resolved) {
+            let Some(full_url) = &entry.full_url else {
+                continue;
+            };
+            let Some(address) = self.address(resolved) else {
+                continue;
+            };
+            let reference = format!("{}/{}", address.resource_type, address.id);
+            if let Some(relative) = relative_of(full_url, address.resource_type) {
+                links.insert(relative.to_owned(), reference.clone());
+            }
+            links.insert(full_url.clone(), reference);
+        }
+        links
+    }
+
+    fn address<'a>(&'a self, resolved: &'a Resolved) -> Option<&'a Address> {
+        match resolved {
+            Resolved::Create(address) | Resolved::Put(address, _) => Some(address),
+            Resolved::Existing(stored) | Resolved::Patch(stored) => Some(&stored.version.address),
+            Resolved::SameAs(index) => self
+                .resolved
+                .get(*index)
+                .and_then(|other| self.address(other)),
+            Resolved::Delete(_) | Resolved::Get => None,
+        }
+    }
+
+    fn refuse_overlaps(&self) -> Result<(), Outcome> {
+        let mut seen: HashMap<&Address, usize> = HashMap::new();
+        for (index, resolved) in self.resolved.iter().enumerate() {
+            let written: Vec<&Address> = match resolved {
+                Resolved::Create(address) | Resolved::Put(address, _) => vec![address],
+                Resolved::Patch(stored) => vec![&stored.version.address],
+                Resolved::Delete(found) => found.iter().map(|s| &s.version.address).collect(),
+                Resolved::Existing(_) | Resolved::SameAs(_) | Resolved::Get => Vec::new(),
+            };
+            for address in written {
+                if let Some(first) = seen.insert(address, index) {
+                    return Err(overlap(first, index));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn overlap(first: usize, second: usize) -> Outcome {
+    Outcome::new(
+        Kind::Invalid,
+        format!(
+            "Entries {first} and {second} write the same resource: a transaction may write each \
+             resource once."
+        ),
+    )
+    .at(format!("Bundle.entry[{first}]"))
+    .at(format!("Bundle.entry[{second}]"))
+}
+
+/// `http://a/Patient/1` is also what a relative `Patient/1` in the same Bundle means.
+fn relative_of(full_url: &str, resource_type: ResourceType) -> Option<&str> {
+    let is_http = full_url.starts_with("http://") || full_url.starts_with("https://");
+    let (front, _id) = full_url.rsplit_once('/').filter(|_| is_http)?;
+    let (root, name) = front.rsplit_once('/')?;
+    if name != resource_type.name() {
+        return None;
+    }
+    full_url.get(root.len() + 1..)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Identities, Resolved, relative_of};
+    use crate::store::Address;
+
+    #[test]
+    fn a_restful_full_url_has_a_relative_form() {
+        let patient = "Patient".parse().unwrap();
+        assert_eq!(
+            relative_of("http://a/b/Patient/1", patient),
+            Some("Patient/1")
+        );
+        assert_eq!(relative_of("http://a/Group/1", patient), None);
+        assert_eq!(relative_of("urn:uuid:Patient/1", patient), None);
+    }
+
+    #[test]
+    fn writing_a_resource_twice_names_both_entries() {
+        let address = Address {
+            resource_type: "Patient".parse().unwrap(),
+            id: "1".into(),
+        };
+        let put = || Resolved::Put(address.clone(), None);
+        let identities = Identities {
+            resolved: vec![put(), Resolved::Get, put()],
+        };
+        let outcome = identities.refuse_overlaps().unwrap_err();
+        assert_eq!(
+            outcome.issues[0].expression,
+            ["Bundle.entry[0]", "Bundle.entry[2]"]
+        );
+    }
+}

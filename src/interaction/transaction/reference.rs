@@ -1,0 +1,95 @@
+//! Conditional references (`Patient?identifier=...`), resolved within a transaction.
+//!
+//! They must match exactly one resource, stored or created by the same Bundle.
+//! Spec: <https://hl7.org/fhir/R4/http.html#trules>.
+
+use std::collections::HashMap;
+
+use crate::access::Grant;
+use crate::fhir::reference::Reference;
+use crate::interaction::Context;
+use crate::interaction::bundle::{EntryRequest, Verb};
+use crate::interaction::search::{self, Strictness};
+use crate::interaction::transaction::identity::{Identities, Resolved};
+use crate::interaction::transaction::rewrite;
+use crate::outcome::Outcome;
+use crate::outcome::kind::Kind;
+use crate::store::Address;
+
+/// Adds every conditional reference of the entries to `links`.
+pub(super) async fn resolve(
+    ctx: &Context,
+    grant: &Grant,
+    entries: &[EntryRequest],
+    identities: &Identities,
+    links: &mut HashMap<String, String>,
+) -> Result<(), Outcome> {
+    for entry in entries {
+        let (Verb::Post { resource, .. } | Verb::Put { resource, .. }) = &entry.verb else {
+            continue;
+        };
+        for text in rewrite::conditional_references(resource) {
+            if links.contains_key(text) {
+                continue;
+            }
+            let target = resolve_one(ctx, grant, (entries, identities), text)
+                .await
+                .map_err(|outcome| outcome.at(format!("Bundle.entry[{}].resource", entry.index)))?;
+            links.insert(
+                text.to_owned(),
+                format!("{}/{}", target.resource_type, target.id),
+            );
+        }
+    }
+    Ok(())
+}
+
+async fn resolve_one(
+    ctx: &Context,
+    grant: &Grant,
+    (entries, identities): (&[EntryRequest], &Identities),
+    text: &str,
+) -> Result<Address, Outcome> {
+    let Reference::Conditional {
+        resource_type,
+        query,
+    } = Reference::parse(text, None)
+    else {
+        return Err(Outcome::new(
+            Kind::Invalid,
+            "A conditional reference must be an R4 resource type, a question mark and criteria.",
+        ));
+    };
+    let query = search::parse(ctx, resource_type, query, Strictness::Strict)?;
+    if query.criteria.is_empty() {
+        return Err(unresolved("everything"));
+    }
+    let stored = search::find_all(ctx, grant, &query, 2).await?;
+    let mut found: Vec<Address> = stored.into_iter().map(|s| s.version.address).collect();
+    for (entry, resolved) in entries.iter().zip(&identities.resolved) {
+        let (Verb::Post { resource, .. } | Verb::Put { resource, .. }) = &entry.verb else {
+            continue;
+        };
+        let (Resolved::Create(address) | Resolved::Put(address, _)) = resolved else {
+            continue;
+        };
+        if address.resource_type == resource_type
+            && !found.contains(address)
+            && search::matches(ctx, &query, resource)
+        {
+            found.push(address.clone());
+        }
+    }
+    match (found.pop(), found.is_empty()) {
+        (Some(only), true) => Ok(only),
+        (None, _) => Err(unresolved("nothing")),
+        (Some(_), false) => Err(unresolved("several resources")),
+    }
+}
+
+fn unresolved(what: &str) -> Outcome {
+    Outcome::new(
+        Kind::PreconditionFailed,
+        format!("A conditional reference matches {what}: it must match exactly one resource."),
+    )
+}

@@ -1,0 +1,193 @@
+//! Links between the entries of a Bundle, rewritten to where the resources will be.
+//!
+//! Everywhere a link can stand: `Reference.reference`, elements of type uri, url, canonical, oid and
+//! uuid, and `href` and `src` in narratives. An identifier whose value looks like one is no link.
+//! Spec: <https://hl7.org/fhir/R4/http.html#trules>.
+
+use std::collections::HashMap;
+
+use compact_str::CompactString;
+
+use crate::fhir::resource::{Node, Object, Resource};
+use crate::fhir::shape::{Shapes, TypeId, TypeKind};
+
+/// Rewrites every link that is a key of `links`.
+pub(super) fn links(resource: &mut Resource, shapes: &Shapes, links: &HashMap<String, String>) {
+    if !links.is_empty() {
+        let rewriter = Rewriter { shapes, links };
+        rewriter.resource(resource.object_mut());
+    }
+}
+
+/// The conditional references (`Type?criteria`) of a resource.
+pub(super) fn conditional_references(resource: &Resource) -> Vec<&str> {
+    let mut found = Vec::new();
+    collect(resource.object(), &mut found);
+    found
+}
+
+fn collect<'a>(object: &'a Object, found: &mut Vec<&'a str>) {
+    for (name, value) in object.iter() {
+        for item in value.items() {
+            match item {
+                Node::Object(child) => collect(child, found),
+                Node::String(text) if name == "reference" && is_conditional(text) => {
+                    found.push(text);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn is_conditional(text: &str) -> bool {
+    text.split_once('?')
+        .is_some_and(|(name, _)| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphabetic()))
+}
+
+struct Rewriter<'a> {
+    shapes: &'a Shapes,
+    links: &'a HashMap<String, String>,
+}
+
+impl Rewriter<'_> {
+    fn resource(&self, object: &mut Object) {
+        let name = object.get_str("resourceType").unwrap_or_default();
+        if let Some(type_id) = self.shapes.type_id(name) {
+            self.object(object, type_id);
+        }
+    }
+
+    fn object(&self, object: &mut Object, type_id: TypeId) {
+        for (name, value) in object.iter_mut() {
+            if let Some(found) = self.shapes.find(type_id, name) {
+                self.value(value, found.value_type);
+            } else if name.starts_with('_')
+                && let Some(element) = self.shapes.type_id("Element")
+            {
+                self.value(value, element);
+            }
+        }
+    }
+
+    fn value(&self, value: &mut Node, type_id: TypeId) {
+        match value {
+            Node::Array(items) => {
+                for item in items {
+                    self.value(item, type_id);
+                }
+            }
+            Node::String(text) => self.text(text, self.shapes.name(type_id)),
+            Node::Object(object) => {
+                if self.shapes.kind(type_id) == Some(TypeKind::Resource) {
+                    self.resource(object);
+                    return;
+                }
+                if self.shapes.name(type_id) == "Reference"
+                    && let Some(Node::String(text)) = object.get_mut("reference")
+                {
+                    self.replace(text);
+                }
+                self.object(object, type_id);
+            }
+            Node::Null | Node::Bool(_) | Node::Number(_) => {}
+        }
+    }
+
+    fn text(&self, text: &mut CompactString, type_name: &str) {
+        match type_name {
+            "uri" | "url" | "canonical" | "oid" | "uuid" => self.replace(text),
+            "xhtml" => self.narrative(text),
+            _ => {}
+        }
+    }
+
+    fn replace(&self, text: &mut CompactString) {
+        if let Some(link) = self.links.get(text.as_str()) {
+            *text = link.as_str().into();
+        }
+    }
+
+    /// Rewrites `href="..."` and `src="..."`.
+    fn narrative(&self, text: &mut CompactString) {
+        if !text.contains("href") && !text.contains("src") {
+            return;
+        }
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text.as_str();
+        while let Some((before, quote, value, behind)) = next_link(rest) {
+            out.push_str(before);
+            out.push(quote);
+            out.push_str(self.links.get(value).map_or(value, String::as_str));
+            out.push(quote);
+            rest = behind;
+        }
+        out.push_str(rest);
+        *text = out.into();
+    }
+}
+
+/// The next quoted value of `href` or `src`: what is before, its quote, the value, what is behind.
+fn next_link(text: &str) -> Option<(&str, char, &str, &str)> {
+    let candidates = ["href=", "src="];
+    let starts = candidates
+        .iter()
+        .filter_map(|name| text.find(name).map(|at| at + name.len()));
+    let (before, from) = text.split_at_checked(starts.min()?)?;
+    let quote = from.chars().next()?;
+    if quote != '"' && quote != '\'' {
+        return None;
+    }
+    let (value, behind) = from.get(1..)?.split_once(quote)?;
+    Some((before, quote, value, behind))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::{conditional_references, links};
+    use crate::conformance::registry::Registry;
+    use crate::fhir::json;
+    use crate::fhir::resource::Resource;
+
+    fn resource(text: &str) -> Resource {
+        json::parse_resource(text.as_bytes(), json::Limits { depth_max: 64 }).unwrap()
+    }
+
+    fn rewritten(text: &str) -> String {
+        let registry = Registry::load().unwrap();
+        let known = HashMap::from([("urn:uuid:1".to_owned(), "Patient/a".to_owned())]);
+        let mut resource = resource(text);
+        links(&mut resource, registry.shapes(), &known);
+        let mut out = Vec::new();
+        json::write_object(&mut out, resource.object());
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn links_are_rewritten_wherever_they_stand() {
+        let out = rewritten(
+            r##"{"resourceType":"Observation","text":{"status":"generated","div":"<div><a href=\"urn:uuid:1\">x</a><img src='urn:uuid:1'/></div>"},"contained":[{"resourceType":"Group","id":"g","member":[{"entity":{"reference":"urn:uuid:1"}}]}],"subject":{"reference":"urn:uuid:1"},"extension":[{"url":"http://x","valueUri":"urn:uuid:1"}],"_status":{"extension":[{"url":"http://x","valueReference":{"reference":"urn:uuid:1"}}]}}"##,
+        );
+        assert!(!out.contains("urn:uuid:1"), "{out}");
+        assert_eq!(out.matches("Patient/a").count(), 6, "{out}");
+    }
+
+    #[test]
+    fn what_only_looks_like_a_link_stays() {
+        let text = r#"{"resourceType":"Patient","identifier":[{"value":"urn:uuid:1"}]}"#;
+        assert_eq!(rewritten(text), text);
+    }
+
+    #[test]
+    fn conditional_references_are_found() {
+        let encounter = resource(
+            r#"{"resourceType":"Encounter","subject":{"reference":"Patient?identifier=x|1"},"participant":[{"individual":{"reference":"Practitioner/1"}}]}"#,
+        );
+        assert_eq!(
+            conditional_references(&encounter),
+            ["Patient?identifier=x|1"]
+        );
+    }
+}

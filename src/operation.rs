@@ -1,0 +1,5 @@
+//! The FHIR operations, one file each; no HTTP types.
+//!
+//! Spec: <https://hl7.org/fhir/R4/operations.html>.
+
+pub mod erase;
