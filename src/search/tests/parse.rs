@@ -156,16 +156,3 @@ fn there_are_limits() {
     let values = vec!["x"; OR_VALUES_MAX].join(",");
     assert!(parse_query("Patient", &format!("name={values}")).is_ok());
 }
-
-#[test]
-fn a_digest_depends_on_what_is_searched() {
-    let digest = |query: &str| parse_query("Patient", query).unwrap().digest(indexer());
-    assert_eq!(
-        digest("name=a&_count=5"),
-        digest("name=a&_count=6&_format=xml")
-    );
-    assert_ne!(digest("name=a"), digest("name=b"));
-    assert_ne!(digest("name=a"), digest("given=a"));
-    let practitioner = parse_query("Practitioner", "name=a").unwrap();
-    assert_ne!(digest("name=a"), practitioner.digest(indexer()));
-}
