@@ -91,3 +91,25 @@ fn a_large_list_is_indexed_and_a_huge_one_refused() {
         Err(TooManyEntries)
     );
 }
+
+/// `docs/storage.md` lists the keys of an example; it is read from there and listed again here.
+#[test]
+fn the_documented_keys_are_the_keys() {
+    let docs = include_str!("../../../docs/storage.md");
+    let (_, behind) = docs.split_once("```json\n").unwrap();
+    let (example, _) = behind.split_once("```").unwrap();
+    let entries = indexer().entries(&resource(example), NOW_MS).unwrap();
+    let rows: Vec<(String, usize)> = behind
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "))
+        .map(|(number, rest)| {
+            let (length, _) = rest.split_once(" |").unwrap();
+            (number.to_owned(), length.parse().unwrap())
+        })
+        .collect();
+    let keys = entries.keys.iter().map(|key| {
+        let bytes = key.as_bytes();
+        (format!("{:02x}{:02x}", bytes[0], bytes[1]), bytes.len())
+    });
+    assert_eq!(rows, keys.collect::<Vec<_>>());
+}
