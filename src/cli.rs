@@ -3,6 +3,7 @@
 //! Raw arguments become decided settings before any work starts. A contract other programs rely on:
 //! names, options and the line `vesta is listening on ...` do not change.
 
+pub mod dictionary;
 pub mod distill;
 mod keys;
 mod logging;

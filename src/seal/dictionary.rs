@@ -18,6 +18,10 @@ pub const DICTIONARY_BYTES_MAX: usize = 64 * 1024;
 /// Higher levels cost more and win nothing on bodies this small.
 pub(in crate::seal) const COMPRESSION_LEVEL: i32 = 1;
 
+/// More samples train longer and compress no better.
+const SAMPLES: usize = 6_000;
+const SAMPLES_SEED: u64 = 1;
+
 /// The built-in dictionaries by number; the last one seals, all of them open.
 pub const BUILT_IN: [&[u8]; 1] = [include_bytes!("../../profiles/dictionary-1.zdict")];
 
@@ -56,6 +60,15 @@ impl fmt::Debug for Dictionary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Dictionary({})", self.id)
     }
+}
+
+/// Makes `profiles/dictionary-1.zdict` again: the same bytes with the same version of zstd.
+///
+/// A dictionary that has sealed anything is never replaced; a better one gets the next number and
+/// a place in [`BUILT_IN`] behind the others.
+pub fn train_built_in() -> Result<Vec<u8>, SealError> {
+    let samples = sample::generate(SAMPLES, SAMPLES_SEED);
+    train(&samples, NonZeroU32::MIN, DICTIONARY_BYTES_MAX)
 }
 
 /// Trains a dictionary on JSON bodies as they are stored, and gives it a number.

@@ -198,7 +198,7 @@ impl<'a> Expansion<'a> {
 
     fn code(&mut self, form: &str, list: &str) -> String {
         let codings = self.source.codings.get(list).map_or(&[][..], Vec::as_slice);
-        let coding = self.dice.pick(codings);
+        let coding = self.dice.pick_early(codings);
         if form == "name" {
             return coding.display.to_owned();
         }
@@ -311,6 +311,13 @@ impl Dice {
 
     fn pick<T: Copy + Default>(&mut self, choices: &[T]) -> T {
         let index = self.below(choices.len());
+        choices.get(index).copied().unwrap_or_default()
+    }
+
+    /// Early ones more often: few codes make most of a chart.
+    fn pick_early<T: Copy + Default>(&mut self, choices: &[T]) -> T {
+        let bound = self.below(choices.len()) + 1;
+        let index = self.below(bound);
         choices.get(index).copied().unwrap_or_default()
     }
 
