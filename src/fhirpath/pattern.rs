@@ -32,8 +32,12 @@ impl Pattern {
         self.0.is_match(text)
     }
 
-    /// The text with each match replaced; `$1` and `${name}` stand for groups.
+    /// The text with each match replaced; `$1` and `${name}` stand for groups. An empty pattern
+    /// matches nothing here.
     pub fn replace_all(&self, text: &str, by: &str) -> String {
+        if self.as_str().is_empty() {
+            return text.to_owned();
+        }
         self.0.replace_all(text, by).into_owned()
     }
 }

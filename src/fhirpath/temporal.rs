@@ -4,7 +4,7 @@
 //! Search has its own view of dates, intervals of milliseconds, in [`crate::fhir::date`].
 //! Spec: <http://hl7.org/fhirpath/N1/#comparison>, <http://hl7.org/fhirpath/N1/#datetime-arithmetic>.
 
-mod shift;
+pub mod shift;
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -151,12 +151,14 @@ impl Temporal {
     /// Which comes first; `None` when one is not written exactly enough to say, or when they are
     /// not of one kind.
     pub fn compare(&self, other: &Self) -> Option<Ordering> {
-        let is_time = |value: &Self| value.kind == TemporalKind::Time;
-        if is_time(self) != is_time(other) {
+        if self.is_time() != other.is_time() {
             return None;
         }
         let (left, right) = (self.in_utc(), other.in_utc());
         let said = left.precision.min(right.precision);
+        if said > 3 && self.offset_minutes.is_some() != other.offset_minutes.is_some() {
+            return left.compare_days_apart(&right);
+        }
         let ordering = left
             .keys()
             .iter()
@@ -169,6 +171,18 @@ impl Temporal {
             Ordering::Equal if !is_exact => None,
             ordering => Some(ordering),
         }
+    }
+
+    /// Whether it is a time of day.
+    pub fn is_time(&self) -> bool {
+        self.kind == TemporalKind::Time
+    }
+
+    /// Where only one has a zone, what is more than a day apart is apart in every zone.
+    fn compare_days_apart(&self, other: &Self) -> Option<Ordering> {
+        let (left, right) = (self.fields.date()?, other.fields.date()?);
+        let days = left.to_julian_day() - right.to_julian_day();
+        (days.abs() > 1).then(|| days.cmp(&0))
     }
 
     /// Its date; `None` for a time of day.
@@ -433,5 +447,10 @@ mod tests {
             Some(Ordering::Equal)
         );
         assert_eq!(compare("T10:00", "2026"), None);
+        assert_eq!(compare("2026-11-22T10:00", "2026-11-22T23:00Z"), None);
+        assert_eq!(
+            compare("2026-11-22T10:00", "2026-11-24T00:00Z"),
+            Some(Ordering::Less)
+        );
     }
 }

@@ -30,10 +30,10 @@ pub(super) fn call<'a>(
                 .into_iter()
                 .collect())
         }
-        Function::AllTrue => truth_of(every(&input, true)),
-        Function::AllFalse => truth_of(every(&input, false)),
-        Function::AnyTrue => truth_of(every(&input, false).map(|all| !all)),
-        Function::AnyFalse => truth_of(every(&input, true).map(|all| !all)),
+        Function::AllTrue => truth_of(every(&input, true, work)),
+        Function::AllFalse => truth_of(every(&input, false, work)),
+        Function::AnyTrue => truth_of(every(&input, false, work).map(|all| !all)),
+        Function::AnyFalse => truth_of(every(&input, true, work).map(|all| !all)),
         Function::SubsetOf => truth_of(is_subset(&input, other, work)),
         Function::SupersetOf => truth_of(is_subset(other, &input, work)),
         Function::Single => match input.len() {
@@ -127,10 +127,12 @@ fn is_subset(
 }
 
 /// Whether every item is the boolean `wanted`.
-fn every(items: &[Item<'_>], wanted: bool) -> Result<bool, EvaluateError> {
+fn every(items: &[Item<'_>], wanted: bool, work: &Work<'_>) -> Result<bool, EvaluateError> {
     for item in items {
-        if truth(std::slice::from_ref(item))? != Some(wanted) {
-            return Ok(false);
+        match item.scalar(work.shapes) {
+            Some(Scalar::Boolean(truth)) if truth == wanted => {}
+            Some(Scalar::Boolean(_)) => return Ok(false),
+            _ => return Err(EvaluateError::WrongType("booleans")),
         }
     }
     Ok(true)

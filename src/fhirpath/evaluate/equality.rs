@@ -1,6 +1,6 @@
 //! `=` and `~` between items and between collections.
 //!
-//! Units are compared by name, not converted. Spec: <http://hl7.org/fhirpath/N1/#equality>.
+//! Units are compared by name; only those of time are converted. Spec: <http://hl7.org/fhirpath/N1/#equality>.
 
 use std::cmp::Ordering;
 
@@ -10,6 +10,7 @@ use crate::fhir::resource::{Node, Object};
 use crate::fhirpath::evaluate::EvaluateError;
 use crate::fhirpath::evaluate::item::{Item, Scalar, decimal};
 use crate::fhirpath::evaluate::work::Work;
+use crate::fhirpath::temporal::shift::{Unit, unit_called};
 
 /// Whether two items are equal; `None` when dates are not written exactly enough to say, or units
 /// differ.
@@ -110,19 +111,31 @@ pub(super) fn is_among(
     Ok(false)
 }
 
-/// Which of two quantities of one unit is greater; calendar durations from the second down are
-/// those of UCUM.
+/// Which of two quantities is greater. Lengths of time compare with each other, but years and
+/// months of the calendar only among themselves; other units only with the same unit.
 pub(super) fn compare_quantities(
     left: (Decimal, &str, bool),
     right: (Decimal, &str, bool),
 ) -> Option<Ordering> {
-    let name = |(_, unit, is_calendar): (Decimal, &str, bool)| match (unit, is_calendar) {
-        ("second", true) => "s".to_owned(),
-        ("millisecond", true) => "ms".to_owned(),
-        (unit, true) => format!("{{{unit}}}"),
-        (unit, false) => unit.to_owned(),
+    let ((left, left_unit), (right, right_unit)) = (measured(left)?, measured(right)?);
+    (left_unit == right_unit).then(|| left.cmp(&right))
+}
+
+/// A quantity in the smallest unit that it can be expressed in.
+fn measured((value, unit, is_calendar): (Decimal, &str, bool)) -> Option<(Decimal, Measure<'_>)> {
+    let (size, measure) = match unit_called(unit) {
+        Some(Unit::Millis(size)) => (size, Measure::Millis),
+        Some(Unit::Months(size)) if is_calendar => (size, Measure::Months),
+        _ => (1, Measure::Other(unit)),
     };
-    (name(left) == name(right)).then(|| left.0.cmp(&right.0))
+    Some((value.checked_mul(Decimal::from(size))?, measure))
+}
+
+#[derive(PartialEq, Eq)]
+enum Measure<'v> {
+    Millis,
+    Months,
+    Other(&'v str),
 }
 
 fn scalars_equal(left: &Scalar<'_>, right: &Scalar<'_>) -> Option<bool> {
@@ -130,6 +143,9 @@ fn scalars_equal(left: &Scalar<'_>, right: &Scalar<'_>) -> Option<bool> {
         return Some(left == right);
     }
     match (left, right) {
+        (Scalar::Temporal(left), Scalar::Temporal(right)) if left.is_time() != right.is_time() => {
+            Some(false)
+        }
         (Scalar::Temporal(left), Scalar::Temporal(right)) => left
             .compare(right)
             .map(|ordering| ordering == Ordering::Equal),

@@ -13,6 +13,9 @@ use crate::fhirpath::function::Function;
 /// How many steps a function costs that approximates its result.
 const SERIES_STEPS: usize = 200;
 
+/// How many digits of a logarithm to a base are certain.
+const LOG_DIGITS: u32 = 18;
+
 /// Calls a function on a number; `None` when it is no such function.
 pub(super) fn call<'a>(
     input: &[Item<'a>],
@@ -102,7 +105,9 @@ fn on_decimal(number: Decimal, function: Function, argument: Option<Decimal>) ->
         Function::Ln => number.checked_ln(),
         Function::Log => {
             let base = argument?.checked_ln().filter(|ln| !ln.is_zero())?;
-            number.checked_ln()?.checked_div(base)
+            let ratio = number.checked_ln()?.checked_div(base)?;
+            // The series leave an error in the last digits.
+            Some(ratio.round_dp(LOG_DIGITS).normalize())
         }
         Function::Power => power(number, argument?),
         Function::Sqrt => number.sqrt(),

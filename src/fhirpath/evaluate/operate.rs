@@ -16,6 +16,7 @@ use crate::fhirpath::evaluate::equality::{
 use crate::fhirpath::evaluate::item::{Item, Scalar, System};
 use crate::fhirpath::evaluate::work::Work;
 use crate::fhirpath::evaluate::{Answer, EvaluateError, Evaluator, Frame, single, truth};
+use crate::fhirpath::temporal::shift::unit_called;
 
 impl<'a> Evaluator<'_, 'a> {
     pub(super) fn binary(
@@ -198,19 +199,13 @@ fn calculate(
             work.charge_text(left.len() + right.len())?;
             Ok(Some(System::String(format!("{left}{right}").into())))
         }
-        (
-            Scalar::Temporal(temporal),
-            Scalar::Quantity {
-                value,
-                unit,
-                is_calendar,
-            },
-        ) if matches!(operator, Operator::Add | Operator::Subtract) => {
+        (Scalar::Temporal(temporal), Scalar::Quantity { value, unit, .. })
+            if matches!(operator, Operator::Add | Operator::Subtract) =>
+        {
+            let unit = unit_called(unit).ok_or(EvaluateError::WrongType("a duration"))?;
             let is_added = operator == Operator::Add;
             let amount = if is_added { *value } else { -*value };
-            Ok(temporal
-                .plus(amount, unit, *is_calendar)
-                .map(System::Temporal))
+            Ok(temporal.plus(amount, unit).map(System::Temporal))
         }
         _ => match (as_quantity(left), as_quantity(right)) {
             (Some(left), Some(right)) => Ok(quantities(operator, left, right)),

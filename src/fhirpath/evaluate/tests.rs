@@ -129,6 +129,7 @@ fn existence_and_subsets() {
         (true | false).anyTrue() => [true]
         (false | {}).allFalse() => [true]
         {}.anyFalse() => [false]
+        (true | 'a').allTrue() => !WrongType("booleans")
         (1 | 2).subsetOf(1 | 2 | 3) => [true]
         (1 | 2).supersetOf(1 | 3) => [false]
         (1 | 2 | 1).count() => [2]
@@ -186,6 +187,8 @@ fn equality_and_equivalence() {
         value = 1.5 'mg' => []
         1 year = 1 year => [true]
         1 year = 1 'a' => []
+        @2026 != @T10:00 => [true]
+        @2026-11-22T10:00:00Z = @2026-11-22T10:00:00 => []
         1 second = 1 's' => [true]
         'a' in note => [true]
         note contains 'z' => [false]
@@ -225,7 +228,13 @@ fn comparison_and_arithmetic() {
         @2026-01-31 + 1 month => [@2026-02-28]
         @2026-03-01 - 1 day => [@2026-02-28]
         @T10:30 + 45 minutes => [@11:15]
-        @2026 + 1 'a' => []
+        @2026 + 1 'a' => !WrongType("a duration")
+        @2026-12-25 - 1 'month' => [@2026-11-25]
+        7 days = 1 'wk' => [true]
+        6 days < 1 week => [true]
+        1 year = 12 months => [true]
+        1 month < 31 days => []
+        16.log(2) => [4]
         2 'g' + 3 'g' => [5 g]
         2 'g' + 3 'mg' => []
         2 'g' * 3 => [6 g]
@@ -281,6 +290,7 @@ fn texts() {
         'ab12'.matches('^\\d+$') => [false]
         'ab12'.matches('^' + '[a-z]+\\d+$') => [true]
         'ab12'.replaceMatches('\\d', '#') => ['ab##']
+        'abc'.replaceMatches('', 'x') => ['abc']
         'a'.matches('(' + 'b') => !WrongType("a regular expression")
         'äb'.length() => [2]
         'ab'.toChars() => ['a', 'b']
@@ -376,6 +386,7 @@ fn types_and_references() {
         name is HumanName => !NotSingle
         name.as(HumanName).count() => [2]
         name.ofType(Period) => []
+        active is System.Unheard => [false]
         active is Unheard => !UnknownType("Unheard")
         active.type() => [FHIR.boolean]
         active.type().name => ['boolean']

@@ -114,7 +114,8 @@ impl<'a> Evaluator<'_, 'a> {
             Some("FHIR") => None,
             _ => SYSTEM_TYPES.into_iter().find(|known| *known == name.name),
         };
-        if fhir.is_none() && system.is_none() {
+        // Nothing has a type that FHIRPath itself does not have.
+        if fhir.is_none() && system.is_none() && namespace != Some("System") {
             return Err(unknown());
         }
         Ok(Wanted { fhir, system })
