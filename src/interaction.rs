@@ -1,7 +1,7 @@
 //! The FHIR interactions, one file each; no HTTP types.
 //!
-//! Each reads `name(ctx, grant, request) -> Result<response, Outcome>`. Writes are staged, so that a
-//! transaction is made of the same parts as a single interaction and commits once.
+//! Each reads `name(ctx, grant, request) -> Result<response, Outcome>`. Writes are staged, so that
+//! a transaction is made of the same parts as a single interaction and commits once.
 //! Spec: <https://hl7.org/fhir/R4/http.html>.
 
 pub mod batch;

@@ -1,6 +1,10 @@
-//! The only way to stored resources: every call wants a [`Grant`], bodies are opened and sealed here.
+//! The only way to stored resources: every call wants a [`Grant`].
+//!
+//! Bodies are opened and sealed here.
 //!
 //! Above this, resources are JSON; below it, ciphertext. The store and the keys are private.
+
+mod prepare;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,6 +13,7 @@ use bytes::Bytes;
 
 use crate::access::Grant;
 use crate::access::keys::KeyKeeper;
+use crate::access::records::prepare::{Work, seal_all, version_address};
 use crate::access::sequence::SequenceSource;
 use crate::clock::Clock;
 use crate::fhir::id;
@@ -21,7 +26,6 @@ use crate::seal::body::{Binding, BodySealer};
 use crate::seal::data_key::{DataKey, OwnerHash};
 use crate::seal::random::Random;
 use crate::search::index::Indexer;
-use crate::search::key::Entries;
 use crate::search::plan::{Plan, Window};
 use crate::store::batch::{Batch, Put, RESERVATIONS, Reservation};
 use crate::store::{
@@ -423,78 +427,6 @@ impl Records {
         }
         Ok(opened)
     }
-}
-
-/// A change with what is needed to seal it.
-struct Work {
-    change: Change,
-    key: Arc<DataKey>,
-    sequence: i64,
-    now_ms: i64,
-}
-
-fn seal_all(
-    indexer: &Indexer,
-    sealer: &BodySealer,
-    work: Vec<Work>,
-) -> Result<Vec<(Put, Bytes)>, Outcome> {
-    work.into_iter()
-        .map(|one| seal_one(indexer, sealer, one))
-        .collect()
-}
-
-fn seal_one(indexer: &Indexer, sealer: &BodySealer, work: Work) -> Result<(Put, Bytes), Outcome> {
-    let Work {
-        change,
-        key,
-        sequence,
-        now_ms,
-    } = work;
-    let current = change.supersedes.map(|stored| stored.version);
-    // Time never runs backwards within one resource, whatever the clocks of several machines say.
-    let last_updated_ms = current
-        .as_ref()
-        .map_or(now_ms, |v| now_ms.max(v.last_updated_ms + 1));
-    let mut version = Version {
-        version_id: current.as_ref().map_or(1, |v| v.version_id + 1),
-        last_updated_ms,
-        sequence,
-        method: change.method,
-        key_id: [0; 16],
-        body: None,
-        address: change.address,
-    };
-    let (mut entries, mut json) = (Entries::default(), Bytes::new());
-    if let Some(mut resource) = change.resource {
-        resource.set_version(version.version_id, Instant::from_millis(last_updated_ms));
-        entries = indexer
-            .entries(&resource, last_updated_ms)
-            .map_err(|error| Outcome::new(Kind::TooLarge, error.to_string()))?;
-        let mut bytes = Vec::with_capacity(2048);
-        json::write_object(&mut bytes, resource.object());
-        let address = version_address(&version.address);
-        let binding = Binding {
-            address: &address,
-            version_id: version.version_id,
-        };
-        let sealed = sealer.seal(&key, &binding, &bytes);
-        version.body =
-            Some(sealed.map_err(|error| Outcome::internal(format!("sealing a body: {error}")))?);
-        version.key_id = *key.id();
-        json = bytes.into();
-    }
-    Ok((
-        Put {
-            version,
-            entries,
-            supersedes: current,
-        },
-        json,
-    ))
-}
-
-fn version_address(address: &Address) -> String {
-    format!("{}/{}", address.resource_type, address.id)
 }
 
 fn require(granted: bool) -> Result<(), Outcome> {

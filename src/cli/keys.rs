@@ -1,7 +1,7 @@
 //! `vesta keys`: show or change the keys that seal the records.
 //!
-//! Rotation runs while servers use the store: every data key is wrapped again, a page at a time, and
-//! a server that meets the new master key reads the file again. Why and when: `docs/security.md`.
+//! Rotation runs while servers use the store: every data key is wrapped again, page by page, and a
+//! server that meets the new master key reads the file again. Why and when: `docs/security.md`.
 
 use std::io::Write;
 use std::sync::Arc;

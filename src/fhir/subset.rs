@@ -1,7 +1,7 @@
 //! Parts of resources: `_summary` and `_elements`.
 //!
-//! What is left out is announced by the tag SUBSETTED, so that nobody writes a part back as a whole.
-//! Spec: <https://hl7.org/fhir/R4/search.html#summary>, <https://hl7.org/fhir/R4/search.html#elements>.
+//! What is left out is announced by the tag SUBSETTED, so that nobody writes a part back as if it
+//! were whole. Spec: <https://hl7.org/fhir/R4/search.html#summary>.
 
 use compact_str::CompactString;
 

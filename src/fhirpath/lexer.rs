@@ -1,6 +1,7 @@
 //! Text into tokens: names, literals, punctuation; white space and comments fall away.
 //!
-//! What tokens mean together is the parser's business. Spec: <http://hl7.org/fhirpath/N1/#lexical-elements>.
+//! What tokens mean together is the parser's business.
+//! Spec: <http://hl7.org/fhirpath/N1/#lexical-elements>.
 
 use compact_str::CompactString;
 

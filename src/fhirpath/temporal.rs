@@ -2,7 +2,7 @@
 //! as exactly as both sides are written.
 //!
 //! Search has its own view of dates, intervals of milliseconds, in [`crate::fhir::date`].
-//! Spec: <http://hl7.org/fhirpath/N1/#comparison>, <http://hl7.org/fhirpath/N1/#datetime-arithmetic>.
+//! Spec: <http://hl7.org/fhirpath/N1/#datetime-arithmetic>.
 
 pub mod shift;
 

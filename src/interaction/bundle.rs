@@ -1,6 +1,7 @@
 //! Bundles of requests: their entries read into interactions, and the Bundle that answers.
 //!
-//! What `batch` and `transaction` have in common. Spec: <https://hl7.org/fhir/R4/http.html#transaction>.
+//! What `batch` and `transaction` have in common.
+//! Spec: <https://hl7.org/fhir/R4/http.html#transaction>.
 
 mod answer;
 mod entry;

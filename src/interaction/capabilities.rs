@@ -1,7 +1,7 @@
 //! capabilities: what this server does, derived from the definitions it works by.
 //!
-//! Nothing is claimed by hand that could be looked up. `capability-statement.json` in the repository
-//! is this statement, and a test compares the two.
+//! Nothing is claimed by hand that could be looked up. `capability-statement.json` at the top of
+//! the repository is this statement, and a test compares the two.
 //! Spec: <https://hl7.org/fhir/R4/capabilitystatement.html>,
 //! <https://hl7.org/fhir/R4/terminologycapabilities.html>.
 

@@ -1,6 +1,6 @@
 //! patch: the current version changed by JSON Patch or FHIRPath Patch, validated and stored.
 //!
-//! Spec: <https://hl7.org/fhir/R4/http.html#patch>, RFC 6902, <https://hl7.org/fhir/R4/fhirpatch.html>.
+//! Spec: <https://hl7.org/fhir/R4/http.html#patch>, <https://hl7.org/fhir/R4/fhirpatch.html>.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

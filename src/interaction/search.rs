@@ -1,7 +1,7 @@
 //! search: matches of a query, newest first, page by page.
 //!
-//! Pages are walked by position under a high-water mark, so that writes meanwhile neither repeat nor
-//! hide a match. What index keys only approximate is verified on the opened resource before it counts.
+//! Pages are walked by position under a high-water mark, so that writes meanwhile neither repeat
+//! nor hide a match. What keys only approximate is verified on the opened resource.
 //! Spec: <https://hl7.org/fhir/R4/search.html>.
 
 mod bundle;

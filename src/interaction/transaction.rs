@@ -1,8 +1,8 @@
 //! transaction: many requests in one Bundle that succeed or fail together.
 //!
-//! Identities are settled first (deletes, creates, updates and patches, in FHIR's order), then every
-//! link between entries is rewritten, then everything is validated and committed at once; reads come
-//! last and see the result. Spec: <https://hl7.org/fhir/R4/http.html#trules>.
+//! Identities are settled first, then every link between entries is rewritten, then everything is
+//! validated and committed at once; reads come last and see the result.
+//! Spec: <https://hl7.org/fhir/R4/http.html#trules>.
 
 mod identity;
 mod reference;

@@ -2,7 +2,7 @@
 //!
 //! An update that says what is stored already keeps the version. Without `If-Match` the last
 //! writer wins and every version stays in the history.
-//! Spec: <https://hl7.org/fhir/R4/http.html#update>, <https://hl7.org/fhir/R4/http.html#cond-update>.
+//! Spec: <https://hl7.org/fhir/R4/http.html#update>.
 
 use crate::access::Grant;
 use crate::access::records::{Change, Stored};

@@ -1,6 +1,6 @@
 //! Sealed bodies: compressed with a dictionary, encrypted, bound to their address and version.
 //!
-//! Layout: layout number 1 | nonce 12 | ciphertext of a zstd frame | tag 16. Associated data: layout
+//! Layout: number 1, nonce 12, ciphertext of a zstd frame, tag 16 bytes. Associated data: layout
 //! number | address | 0 | version, big-endian. The frame names its dictionary.
 //! Why in this order and with these primitives: `docs/adr/0011-sealed-bodies.md`.
 

@@ -1,4 +1,4 @@
-//! The ring: unwrapped data keys in memory, for a bounded time, and the form in which they are kept.
+//! The ring: unwrapped data keys in memory, for a bounded time, and the form they are kept in.
 //!
 //! Loading and saving key documents is `access::keys`' work; here are only the steps that need no
 //! store. The time limit bounds how long this process can still open what another one erased.

@@ -1,6 +1,6 @@
 //! JSON Pointers: the way from the root of a resource to a value.
 //!
-//! Spec: RFC 6901; `-` for the place behind the last item is RFC 6902's and known to its `add` only.
+//! Spec: RFC 6901; `-` for the place behind the last item is RFC 6902's, for its `add` only.
 
 use compact_str::CompactString;
 

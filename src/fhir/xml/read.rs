@@ -342,7 +342,7 @@ impl<'a> Run<'a> {
         self.count += 1;
     }
 
-    /// Puts the elements into `object`, as a scalar or an array, and what is beside them as `_name`.
+    /// Puts the elements into `object`, as a scalar or an array, what is beside them as `_name`.
     fn finish(mut self, object: &mut Object) {
         let has_side = !self.sides.is_empty();
         if has_side {

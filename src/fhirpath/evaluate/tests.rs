@@ -1,3 +1,5 @@
+//! The evaluator, case by case.
+
 use std::sync::LazyLock;
 
 use compact_str::ToCompactString;

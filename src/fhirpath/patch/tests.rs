@@ -1,3 +1,5 @@
+//! FHIRPath Patch, operation by operation.
+
 use super::{PatchError, apply};
 use crate::fhir::json::to_vec;
 use crate::fhir::resource::{Node, Resource};

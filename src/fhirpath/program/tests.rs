@@ -1,3 +1,5 @@
+//! Programs compiled from search parameter expressions.
+
 use super::{Program, ProgramError};
 use crate::fhir::json::to_vec;
 use crate::fhir::resource::Object;

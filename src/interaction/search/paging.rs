@@ -132,7 +132,7 @@ pub(super) fn links(
         links.push((relation, link_query(&asked.sent, sealed)));
         Ok::<(), Outcome>(())
     };
-    // A page that was walked backwards came from an older one; newer ones it has when there is more.
+    // A page that was walked backwards came from an older one.
     let has_newer = if walk.is_backward {
         page.has_more
     } else {

@@ -1,7 +1,7 @@
 //! Links between the entries of a Bundle, rewritten to where the resources will be.
 //!
-//! Everywhere a link can stand: `Reference.reference`, elements of type uri, url, canonical, oid and
-//! uuid, and `href` and `src` in narratives. An identifier whose value looks like one is no link.
+//! Everywhere a link can stand: `Reference.reference`, elements of type uri, url, canonical, oid
+//! and uuid, and `href` and `src` in narratives. An identifier that looks like one is no link.
 //! Spec: <https://hl7.org/fhir/R4/http.html#trules>.
 
 use std::collections::HashMap;

@@ -1,3 +1,5 @@
+//! Index entries of whole resources.
+
 use super::{NOW_MS, indexer, resource};
 use crate::search::index::TooManyEntries;
 use crate::search::key::Key;

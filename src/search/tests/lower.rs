@@ -1,3 +1,5 @@
+//! Queries lowered to plans.
+
 use super::{indexer, parse_query, resource_type};
 use crate::search::key::Key;
 use crate::search::lower::Lowered;

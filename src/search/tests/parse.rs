@@ -1,3 +1,5 @@
+//! Queries read, and refused.
+
 use super::{NOW_MS, indexer, pairs, parse_query, resource_type};
 use crate::outcome::Severity;
 use crate::search::param::Condition;

@@ -1,3 +1,5 @@
+//! Parameters of type date: indexed, read and matched.
+
 use proptest::prelude::*;
 
 use super::{NOW_MS, is_found_in};

@@ -1,3 +1,5 @@
+//! Parameters of type number: indexed, read and matched.
+
 use proptest::prelude::*;
 
 use super::is_found_in;

@@ -1,3 +1,5 @@
+//! Parameters of type quantity: indexed, read and matched.
+
 use super::is_found_in;
 use crate::search::param::Condition;
 use crate::search::param::quantity::{index, parse};

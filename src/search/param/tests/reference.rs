@@ -1,3 +1,5 @@
+//! Parameters of type reference: indexed, read and matched.
+
 use super::{BASE_URL, CONTEXT, is_found_in};
 use crate::search::param::reference::{index, parse};
 use crate::search::param::{Condition, ParseContext};

@@ -1,3 +1,5 @@
+//! Parameters of type string: indexed, read and matched.
+
 use proptest::prelude::*;
 
 use super::is_found_in;

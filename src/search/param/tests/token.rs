@@ -1,3 +1,5 @@
+//! Parameters of type token: indexed, read and matched.
+
 use proptest::prelude::*;
 
 use super::{STATED, is_found, is_found_in, node};
