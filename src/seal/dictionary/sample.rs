@@ -334,7 +334,6 @@ impl Dice {
 #[cfg(test)]
 mod tests {
     use super::generate;
-    use crate::fhir::json::{Limits, parse_resource};
 
     #[test]
     fn samples_are_resources_and_the_same_every_time() {
@@ -342,8 +341,8 @@ mod tests {
         assert_eq!(samples, generate(300, 7));
         assert_ne!(samples, generate(300, 8));
         for sample in &samples {
-            let parsed = parse_resource(sample, Limits { depth_max: 64 });
             let text = String::from_utf8_lossy(sample);
+            let parsed: Result<serde_json::Value, _> = serde_json::from_slice(sample);
             assert!(parsed.is_ok(), "{:?} {text}", parsed.err());
             assert!(!text.contains('$'), "{text}");
             assert!(!text.contains(r#":"""#), "{text}");
