@@ -5,6 +5,7 @@
 
 pub mod dictionary;
 pub mod distill;
+pub mod generate;
 mod keys;
 mod logging;
 mod serve;

@@ -8,6 +8,7 @@ mod support;
 mod codec;
 mod distill;
 mod fhirpath;
+mod generate;
 mod keys;
 mod store;
 mod validation;
