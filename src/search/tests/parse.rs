@@ -1,5 +1,7 @@
 //! Queries read, and refused.
 
+use proptest::prelude::*;
+
 use super::{NOW_MS, indexer, pairs, parse_query, resource_type};
 use crate::outcome::Severity;
 use crate::search::param::Condition;
@@ -157,4 +159,25 @@ fn there_are_limits() {
     assert!(refusals("Patient", &format!("name={values}"))[0].contains("more than 1000 values"));
     let values = vec!["x"; OR_VALUES_MAX].join(",");
     assert!(parse_query("Patient", &format!("name={values}")).is_ok());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+    #[test]
+    fn no_query_panics(
+        name in "_?[a-z-]{0,12}(:[a-zA-Z-]{0,8})?|code|date|value-quantity|subject|identifier|_id",
+        value in "\\PC{0,20}|(ge|ne|ap)?-?[0-9]{0,40}[.e,|$T:Z-]{0,3}[0-9]{0,5}",
+        is_lenient in any::<bool>(),
+    ) {
+        let options = ParseOptions { now_ms: NOW_MS, is_lenient };
+        let pairs = [(name, value)];
+        match parse(resource_type("Observation"), &pairs, indexer(), options) {
+            Ok(query) => {
+                let plan = query.lower(indexer()).plan(&[]);
+                prop_assert!(plan.type_key.is_some());
+                prop_assert!(is_lenient || query.warnings.is_empty());
+            }
+            Err(issues) => prop_assert!(!issues.is_empty() && !is_lenient),
+        }
+    }
 }
