@@ -392,7 +392,11 @@ mod tests {
         }
 
         #[test]
-        fn small_numbers_compare_as_integers(a in -9999i128..9999, b in -9999i128..9999, scale in -3i32..3) {
+        fn small_numbers_compare_as_integers(
+            a in -9999i128..9999,
+            b in -9999i128..9999,
+            scale in -3i32..3,
+        ) {
             let of = |n: i128| Decimal::from_parts(n, scale);
             prop_assert_eq!(of(a).cmp(&of(b)), a.cmp(&b));
             prop_assert_eq!(of(a).ordered().cmp(&of(b).ordered()), a.cmp(&b));
