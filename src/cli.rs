@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::config::rest::RestConfig;
 use crate::config::{AccessMode, Config, ConfigError, Overrides};
@@ -93,6 +93,11 @@ impl Settings {
 
 /// Any failure, as it is shown on standard error.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// What the command line takes, for what has to agree with it.
+pub fn definition() -> clap::Command {
+    Arguments::command()
+}
 
 /// Runs the command that the arguments name.
 pub fn run() -> ExitCode {

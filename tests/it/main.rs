@@ -7,6 +7,7 @@ mod support;
 
 mod codec;
 mod distill;
+mod documents;
 mod fhirpath;
 mod generate;
 mod keys;
