@@ -142,7 +142,13 @@ fn documented_settings() -> BTreeMap<String, String> {
     let rows = text.lines().filter_map(|line| line.strip_prefix("| `"));
     rows.map(|row| {
         let mut cells = row.split(" | ");
-        let mut cell = || cells.next().unwrap_or_default().trim_matches('`').to_owned();
+        let mut cell = || {
+            cells
+                .next()
+                .unwrap_or_default()
+                .trim_matches('`')
+                .to_owned()
+        };
         (cell(), cell())
     })
     .collect()
@@ -239,7 +245,9 @@ fn every_link_between_documents_leads_somewhere() {
 /// Paths in backticks that begin in a folder of the repository and are no patterns.
 fn paths_named(text: &str) -> Vec<&str> {
     const FOLDERS: [&str; 6] = ["docs/", "src/", "tests/", "profiles/", "model/", ".ci/"];
-    let quoted = text.lines().flat_map(|line| line.split('`').skip(1).step_by(2));
+    let quoted = text
+        .lines()
+        .flat_map(|line| line.split('`').skip(1).step_by(2));
     quoted
         .filter(|path| FOLDERS.iter().any(|folder| path.starts_with(folder)))
         .filter(|path| !path.contains(['{', '*', '<', ' ']) && !path.contains("NNNN"))
