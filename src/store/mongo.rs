@@ -95,10 +95,10 @@ impl MongoStore {
     pub async fn open(uri: &str, settings: MongoSettings) -> Result<Self, StoreError> {
         let pool = Arc::new(PoolGauge::default());
         let (client, name) = connect::client(uri, &settings, &pool).await?;
-        connect::refuse_standalone(&client).await?;
         let db = client.database(&name);
         let keys_db = client.database(&schema::keys_database(&name));
-        let key_lengths = schema::prepare(&db, &keys_db).await?;
+        schema::prepare(&db, &keys_db).await?;
+        let key_lengths = KeyLengths::open(&db).await?;
         Ok(Self(Arc::new(Inner {
             res: db.collection(schema::RES),
             hist: db.collection(schema::HIST),

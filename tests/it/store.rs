@@ -10,5 +10,7 @@ mod erase;
 mod find;
 mod history;
 mod kill;
+mod mongo;
+mod plot;
 pub(crate) mod sample;
 mod single;

@@ -98,7 +98,13 @@ pub(super) async fn client(
         .default_database
         .clone()
         .unwrap_or_else(|| DATABASE.to_owned());
-    let client = Client::with_options(options).map_err(|error| malformed(uri, &error))?;
+    let client = Client::with_options(options.clone()).map_err(|error| malformed(uri, &error))?;
+    if let Err(error) = refuse_standalone(&client).await {
+        return Err(match why_no_primary(&options).await {
+            Some(reason) => reason,
+            None => error,
+        });
+    }
     Ok((client, name))
 }
 
@@ -118,17 +124,42 @@ pub(super) fn durable_document(settings: &MongoSettings) -> Document {
 }
 
 /// Refuses a server that is no member of a replica set: it has no transactions.
-pub(super) async fn refuse_standalone(client: &Client) -> Result<(), StoreError> {
+async fn refuse_standalone(client: &Client) -> Result<(), StoreError> {
     let hello = hello(client).await?;
     let is_mongos = hello.get_str("msg").is_ok_and(|text| text == "isdbgrid");
     if hello.contains_key("setName") || is_mongos {
         return Ok(());
     }
-    Err(StoreError::Failed(
+    Err(not_a_replica_set(&hello))
+}
+
+/// Asks the servers themselves why there is no primary; `None` when they are not there or their
+/// replica set is only without one.
+async fn why_no_primary(options: &ClientOptions) -> Option<StoreError> {
+    for host in &options.hosts {
+        let mut direct = options.clone();
+        direct.hosts = vec![host.clone()];
+        direct.direct_connection = Some(true);
+        direct.repl_set_name = None;
+        direct.cmap_event_handler = None;
+        let client = Client::with_options(direct).ok()?;
+        match hello(&client).await {
+            Ok(hello) if !hello.contains_key("setName") => return Some(not_a_replica_set(&hello)),
+            _ => client.shutdown().await,
+        }
+    }
+    None
+}
+
+/// What is missing for a replica set.
+fn not_a_replica_set(hello: &Document) -> StoreError {
+    let text = if hello.get_bool("isreplicaset").unwrap_or(false) {
+        "the replica set is not initiated: run `mongosh --eval 'rs.initiate()'` once"
+    } else {
         "this mongod stands alone, and transactions need a replica set (one member is enough): \
          start it with `mongod --replSet rs0` and run `mongosh --eval 'rs.initiate()'` once"
-            .to_owned(),
-    ))
+    };
+    StoreError::Failed(text.to_owned())
 }
 
 /// Whether there is a primary that takes writes now.

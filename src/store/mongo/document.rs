@@ -81,12 +81,16 @@ pub(super) async fn put(store: &Inner, puts: Vec<DocumentPut>) -> Result<(), Sto
     for put in &puts {
         changes.push(Change::new(store, put, now_ms)?);
     }
+    let is_keys = puts.first().is_some_and(|put| put.collection == KEYS);
     match changes.as_slice() {
         [] => Ok(()),
         [one] => one
             .run_alone(store)
             .await
             .map_err(Failure::into_store_error),
+        _ if puts.iter().any(|put| (put.collection == KEYS) != is_keys) => Err(StoreError::Failed(
+            "data keys are written apart from other documents".to_owned(),
+        )),
         _ => transaction::run(store, &Changes(changes)).await,
     }
 }

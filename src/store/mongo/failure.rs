@@ -51,6 +51,19 @@ impl Failure {
         matches!(self, Self::Driver(error) if error.contains_label(TRANSIENT_TRANSACTION_ERROR))
     }
 
+    /// Whether the primary could not be reached, or not any more.
+    pub(super) fn is_connection_lost(&self) -> bool {
+        let Self::Driver(error) = self else {
+            return false;
+        };
+        matches!(
+            error.kind.as_ref(),
+            ErrorKind::ServerSelection { .. }
+                | ErrorKind::Io(_)
+                | ErrorKind::ConnectionPoolCleared { .. }
+        )
+    }
+
     /// What the caller of the store is told.
     pub(super) fn into_store_error(self) -> StoreError {
         match self {

@@ -1,15 +1,20 @@
 //! Plans in MongoDB's words, pure.
 //!
-//! A driver becomes a filter that one index answers; a residual becomes a filter that may let too
-//! much through, never too little: everything is tested again with `Predicate::holds`.
+//! A driver becomes a filter that one index answers; a residual becomes a filter for counting. A
+//! filter may let too much through, never too little: what is not exact is tested again with
+//! `Predicate::holds`.
 
 use mongodb::bson::{Binary, Document, doc};
 
 use crate::fhir::resource_type::ResourceType;
 use crate::search::key::Key;
 use crate::search::plan::{KeyRange, Order, Plan, Predicate, Window};
+use crate::store::mongo::key_lengths::Lengths;
 use crate::store::mongo::record::owned_binary;
 use crate::store::mongo::schema;
+
+/// How many walks of an index the server merges in order; of more it sorts the result.
+const MERGED_WALKS_MAX: usize = 200;
 
 /// What a plan's driver walks.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +25,8 @@ pub(super) struct Driver {
     pub(super) index: Option<&'static str>,
     /// Whether the filter lets nothing through that the driver does not.
     pub(super) is_exact: bool,
+    /// Whether the index gives the order of creation, so that a part costs only a part.
+    pub(super) is_ordered: bool,
 }
 
 /// A residual as far as the server can test it.
@@ -32,7 +39,7 @@ pub(super) struct Residual {
 }
 
 /// The driver of a plan within bounds of the creation sequence; `None` when nothing can match.
-pub(super) fn driver(plan: &Plan, bounds: &Document, lengths: &[usize]) -> Option<Driver> {
+pub(super) fn driver(plan: &Plan, bounds: &Document, lengths: &Lengths) -> Option<Driver> {
     let mut arms = Arms {
         plan,
         lengths,
@@ -70,7 +77,7 @@ pub(super) fn bounds(window: &Window) -> Document {
 }
 
 /// A residual as far as the server can test it.
-pub(super) fn residual(predicate: &Predicate, lengths: &[usize]) -> Residual {
+pub(super) fn residual(predicate: &Predicate, lengths: &Lengths) -> Residual {
     match predicate {
         Predicate::All => Residual {
             filter: Document::new(),
@@ -110,7 +117,7 @@ fn exact(filter: Document) -> Residual {
     }
 }
 
-fn conjunction(all: &[Predicate], lengths: &[usize]) -> Residual {
+fn conjunction(all: &[Predicate], lengths: &Lengths) -> Residual {
     let parts: Vec<Residual> = all.iter().map(|one| residual(one, lengths)).collect();
     let is_exact = parts.iter().all(|part| part.is_exact);
     let mut filters: Vec<Document> = parts
@@ -125,7 +132,7 @@ fn conjunction(all: &[Predicate], lengths: &[usize]) -> Residual {
     Residual { filter, is_exact }
 }
 
-fn disjunction(some: &[Predicate], lengths: &[usize]) -> Residual {
+fn disjunction(some: &[Predicate], lengths: &Lengths) -> Residual {
     let parts: Vec<Residual> = some.iter().map(|one| residual(one, lengths)).collect();
     let is_exact = parts.iter().all(|part| part.is_exact);
     if parts.iter().any(|part| part.filter.is_empty()) {
@@ -153,7 +160,7 @@ fn any(mut filters: Vec<Document>) -> Document {
 /// The alternatives of a driver.
 struct Arms<'a> {
     plan: &'a Plan,
-    lengths: &'a [usize],
+    lengths: &'a Lengths,
     keys: Vec<Key>,
     others: Vec<(Document, &'static str)>,
     is_exact: bool,
@@ -213,6 +220,9 @@ impl Arms<'_> {
         }
         let (_, index) = *self.others.first()?;
         let is_same = self.others.iter().all(|(_, other)| *other == index);
+        // Nothing but keys: the server merges the walks of several.
+        let is_ordered =
+            self.others.len() == 1 && (1..=MERGED_WALKS_MAX).contains(&self.keys.len());
         let arms = self.others.into_iter().map(|(mut arm, _)| {
             arm.extend(bounds.clone());
             arm
@@ -221,6 +231,7 @@ impl Arms<'_> {
             filter: any(arms.collect()),
             index: is_same.then_some(index),
             is_exact: self.is_exact,
+            is_ordered,
         })
     }
 }
@@ -249,11 +260,12 @@ fn key_binary(key: &Key) -> Binary {
 
 /// A range of keys in byte order as ranges in MongoDB's order, which is by length first: one for
 /// every length that occurs.
-fn ranges(range: &KeyRange, lengths: &[usize]) -> Vec<Document> {
+fn ranges(range: &KeyRange, lengths: &Lengths) -> Vec<Document> {
     let (low, high) = (range.low.as_bytes(), range.high.as_bytes());
     lengths
-        .iter()
-        .filter_map(|&length| {
+        .within(range)
+        .into_iter()
+        .filter_map(|length| {
             let (from, from_bound) = bound(low, length, "$gte", "$gt");
             let (to, to_bound) = bound(high, length, "$lt", "$lte");
             let is_empty = to < from || (to == from && (from_bound, to_bound) != ("$gte", "$lte"));
@@ -297,6 +309,7 @@ mod tests {
     use crate::fhir::resource_type::ResourceType;
     use crate::search::key::{Key, ParameterNumber};
     use crate::search::plan::{KeyRange, Plan, Predicate, Tail};
+    use crate::store::mongo::key_lengths::Lengths;
     use crate::store::mongo::schema;
 
     /// Whether a key is in one of the ranges by MongoDB's order: by length, then by bytes.
@@ -332,6 +345,19 @@ mod tests {
         }
     }
 
+    /// Every parameter that the tests use has keys of these lengths.
+    fn lengths(lengths: &[usize]) -> Lengths {
+        let stored = (0..=u16::from_be_bytes([3, u8::MAX])).chain([u16::MAX]);
+        let bits = lengths
+            .iter()
+            .fold(0, |bits, length| bits | 1_i64 << length);
+        Lengths::read(
+            &stored
+                .map(|number| (format!("{number:04x}"), Bson::Int64(bits)))
+                .collect(),
+        )
+    }
+
     fn key(byte: u8) -> Key {
         Key::new(ParameterNumber(7)).with(&[byte])
     }
@@ -357,7 +383,7 @@ mod tests {
                 high: Key::from_bytes(&high),
                 tail: None,
             };
-            let by_length = ranges(&range, &[0, 1, 2, 3, 4]);
+            let by_length = ranges(&range, &lengths(&[0, 1, 2, 3, 4]));
             let is_in_range = range.contains(&Key::from_bytes(&key));
             prop_assert_eq!(is_in(&by_length, &key), is_in_range);
         }
@@ -367,7 +393,7 @@ mod tests {
     fn alternatives_of_keys_are_one_walk() {
         let any = Predicate::Or(vec![Predicate::Key(key(2)), Predicate::Key(key(1))]);
         let bounds = doc! { "n": { "$lt": 9_i64 } };
-        let driver = driver(&plan(any, Predicate::All), &bounds, &[3]).unwrap();
+        let driver = driver(&plan(any, Predicate::All), &bounds, &lengths(&[3])).unwrap();
         let keys = [binary(&key(1)), binary(&key(2))];
         assert_eq!(
             driver.filter,
@@ -382,7 +408,7 @@ mod tests {
         let patient = ResourceType::from_str("Patient").unwrap();
         let residual = Predicate::And(vec![Predicate::Key(Key::of_type(patient))]);
         let plan = plan(Predicate::Compartment(5), residual);
-        let driver = driver(&plan, &Document::new(), &[]).unwrap();
+        let driver = driver(&plan, &Document::new(), &Lengths::default()).unwrap();
         let number = i32::from(patient.number());
         assert_eq!(driver.filter, doc! { "c": 5_i64, "y": number });
         assert_eq!(driver.index, Some(schema::BY_COMPARTMENT));
@@ -394,7 +420,7 @@ mod tests {
         let not = Predicate::Not(Box::new(Predicate::Key(key(1))));
         for predicate in [without_type, not] {
             let plan = plan(predicate, Predicate::All);
-            let driver = driver(&plan, &Document::new(), &[]).unwrap();
+            let driver = driver(&plan, &Document::new(), &Lengths::default()).unwrap();
             assert!(!driver.is_exact);
             assert_eq!(driver.index, Some(schema::BY_KEY));
         }
@@ -402,7 +428,7 @@ mod tests {
             driver(
                 &plan(Predicate::Nothing, Predicate::All),
                 &Document::new(),
-                &[]
+                &Lengths::default()
             ),
             None
         );
@@ -418,16 +444,16 @@ mod tests {
             }),
             ..KeyRange::prefix(key(1))
         };
-        let approximate = residual(&Predicate::Range(range.clone()), &[3]);
+        let approximate = residual(&Predicate::Range(range.clone()), &lengths(&[3]));
         assert!(!approximate.is_exact && !approximate.filter.is_empty());
         // Its opposite can not be told from what is approximate.
         let not = residual(
             &Predicate::Not(Box::new(Predicate::Range(range.clone()))),
-            &[3],
+            &lengths(&[3]),
         );
         assert!(!not.is_exact && not.filter.is_empty());
         let or = Predicate::Or(vec![Predicate::Ids(Vec::new()), Predicate::Range(range)]);
-        let or = residual(&or, &[3]);
+        let or = residual(&or, &lengths(&[3]));
         assert!(!or.is_exact && or.filter.is_empty());
     }
 }

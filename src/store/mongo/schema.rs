@@ -9,7 +9,6 @@ use mongodb::error::ErrorKind;
 
 use crate::store::StoreError;
 use crate::store::mongo::failure::from_driver;
-use crate::store::mongo::key_lengths::{INITIAL, KeyLengths};
 
 /// Current versions.
 pub(super) const RES: &str = "res";
@@ -32,7 +31,7 @@ pub(super) const BY_COMPARTMENT: &str = "by_compartment";
 pub(super) const BY_TYPE: &str = "by_type";
 
 /// The id of the document in `meta` that says how the rest is laid out.
-pub(super) const SCHEMA: &str = "schema";
+const SCHEMA: &str = "schema";
 /// The layout this code reads and writes.
 const SCHEMA_VERSION: i32 = 1;
 
@@ -48,44 +47,43 @@ pub(super) fn keys_database(database: &str) -> String {
     format!("{database}_keys")
 }
 
-/// Makes what is not there yet and reads which key lengths occur.
-pub(super) async fn prepare(db: &Database, keys_db: &Database) -> Result<KeyLengths, StoreError> {
-    if let Some(schema) = read_schema(db).await? {
-        return key_lengths(&schema);
+/// Makes what is not there yet.
+pub(super) async fn prepare(db: &Database, keys_db: &Database) -> Result<(), StoreError> {
+    let version = read_version(db).await?;
+    if version.is_none() {
+        create_collections(db, keys_db).await?;
+        create_indexes(db, keys_db).await?;
+        write_version(db).await?;
     }
-    create_collections(db, keys_db).await?;
-    create_indexes(db, keys_db).await?;
-    // Written last: a process that dies before leaves the work to the next one.
-    let meta = db.collection::<Document>(META);
-    meta.update_one(
-        doc! { "_id": SCHEMA },
-        doc! { "$setOnInsert": { "version": SCHEMA_VERSION, "key_lengths": INITIAL } },
-    )
-    .upsert(true)
-    .await
-    .map_err(|error| from_driver(&error))?;
-    let schema = read_schema(db).await?;
-    key_lengths(&schema.unwrap_or_default())
+    match version.unwrap_or(SCHEMA_VERSION) {
+        SCHEMA_VERSION => Ok(()),
+        other => Err(StoreError::Failed(format!(
+            "the database has schema {other}, this version of Vesta knows {SCHEMA_VERSION}"
+        ))),
+    }
 }
 
-/// The document that says how the database is laid out.
-pub(super) async fn read_schema(db: &Database) -> Result<Option<Document>, StoreError> {
-    db.collection::<Document>(META)
+/// The layout of the database; `None` when it is new.
+async fn read_version(db: &Database) -> Result<Option<i32>, StoreError> {
+    let stored = db
+        .collection::<Document>(META)
         .find_one(doc! { "_id": SCHEMA })
         .await
-        .map_err(|error| from_driver(&error))
+        .map_err(|error| from_driver(&error))?;
+    Ok(stored.map(|stored| stored.get_i32("version").unwrap_or_default()))
 }
 
-fn key_lengths(schema: &Document) -> Result<KeyLengths, StoreError> {
-    let version = schema.get_i32("version").unwrap_or(0);
-    if version != SCHEMA_VERSION {
-        return Err(StoreError::Failed(format!(
-            "the database has layout {version}, this version of Vesta knows {SCHEMA_VERSION}"
-        )));
-    }
-    Ok(KeyLengths::new(
-        schema.get_i64("key_lengths").unwrap_or(INITIAL),
-    ))
+/// Written last: a process that dies before leaves the work to the next one.
+async fn write_version(db: &Database) -> Result<(), StoreError> {
+    db.collection::<Document>(META)
+        .update_one(
+            doc! { "_id": SCHEMA },
+            doc! { "$setOnInsert": { "version": SCHEMA_VERSION } },
+        )
+        .upsert(true)
+        .await
+        .map_err(|error| from_driver(&error))?;
+    Ok(())
 }
 
 async fn create_collections(db: &Database, keys_db: &Database) -> Result<(), StoreError> {

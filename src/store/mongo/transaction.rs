@@ -37,7 +37,6 @@ pub(super) trait Work: Send + Sync {
 /// Runs `work` in a transaction and commits it durably.
 pub(super) async fn run(store: &Inner, work: &dyn Work) -> Result<(), StoreError> {
     let started = Instant::now();
-    let time_max = Duration::from_millis(store.settings.transaction_ms_max);
     let mut session = store
         .client
         .start_session()
@@ -45,7 +44,7 @@ pub(super) async fn run(store: &Inner, work: &dyn Work) -> Result<(), StoreError
         .map_err(|error| from_driver(&error))?;
     for attempt in 0..TRIES_MAX {
         match attempt_once(store, &mut session, work).await {
-            Err(failure) if failure.is_transient() && started.elapsed() < time_max => {
+            Err(failure) if may_try_again(store, &failure, started.elapsed()) => {
                 tokio::time::sleep(pause(attempt)).await;
             }
             outcome => return outcome.map_err(Failure::into_store_error),
@@ -54,6 +53,16 @@ pub(super) async fn run(store: &Inner, work: &dyn Work) -> Result<(), StoreError
     Err(StoreError::Unavailable(
         "a transaction met too many others".to_owned(),
     ))
+}
+
+/// Conflicts end sooner or later; for a primary the driver has waited already.
+fn may_try_again(store: &Inner, failure: &Failure, elapsed: Duration) -> bool {
+    let time_max_ms = if failure.is_connection_lost() {
+        store.settings.server_selection_ms_max
+    } else {
+        store.settings.transaction_ms_max
+    };
+    failure.is_transient() && elapsed < Duration::from_millis(time_max_ms)
 }
 
 /// Runs a raw command in the session's transaction.

@@ -9,6 +9,9 @@ use tempfile::TempDir;
 use vesta::clock::{Clock, FixedClock};
 use vesta::store::Store;
 use vesta::store::embedded::{EmbeddedSettings, EmbeddedStore};
+use vesta::store::mongo::{MongoSettings, MongoStore};
+
+use crate::support::mongod::TestDatabase;
 
 /// What the clock of a fresh store shows, in ms since the epoch.
 pub(crate) const NOW_MS: i64 = 1_800_000_000_000;
@@ -58,6 +61,14 @@ macro_rules! on_every_store {
                 }
             )+
         }
+        mod mongo {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    super::$case(crate::support::stores::mongo().await).await;
+                }
+            )+
+        }
     };
 }
 
@@ -77,5 +88,21 @@ impl Guard for EmbeddedGuard {
             ..EmbeddedSettings::default()
         };
         Arc::new(EmbeddedStore::open(self.0.path(), settings).unwrap())
+    }
+}
+
+/// A fresh MongoDB store in a database of its own.
+pub(crate) async fn mongo() -> OpenStore {
+    OpenStore::with(Box::new(TestDatabase::new().await)).await
+}
+
+#[async_trait]
+impl Guard for TestDatabase {
+    async fn open(&self, clock: Arc<FixedClock>) -> Arc<dyn Store> {
+        let settings = MongoSettings {
+            clock: clock as Arc<dyn Clock>,
+            ..MongoSettings::default()
+        };
+        Arc::new(MongoStore::open(&self.uri(), settings).await.unwrap())
     }
 }
