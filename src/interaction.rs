@@ -57,7 +57,8 @@ pub struct Settings {
 }
 
 impl Context {
-    /// Refuses a resource that breaks the R4 definitions; the outcome lists every problem.
+    /// Refuses a resource that breaks the R4 definitions; the outcome lists every problem. A
+    /// transaction has resolved its conditional references by then: one that is left is refused.
     pub fn check_valid(&self, resource: &Resource) -> Result<(), Outcome> {
         let limits = &self.settings.limits;
         let limits = ValidationLimits {
@@ -69,6 +70,13 @@ impl Context {
         let issues = validate(resource, self.registry.shapes(), &limits);
         if issues.iter().any(|issue| issue.severity == Severity::Error) {
             return Err(Outcome::with_issues(Kind::Unprocessable, issues));
+        }
+        if !transaction::rewrite::conditional_references(resource).is_empty() {
+            return Err(Outcome::new(
+                Kind::Unprocessable,
+                "Conditional references (Type?criteria) are resolved in the resources of a \
+                 transaction only: post it as a transaction, or name the resource by its id.",
+            ));
         }
         Ok(())
     }

@@ -52,7 +52,7 @@ impl Default for Limits {
             page_default: 20,
             examined_max: 200_000,
             total_max: 10_000,
-            retries_max: 12,
+            retries_max: 100,
             request_seconds_max: 60,
             requests_at_once_max: 1024,
             shutdown_seconds_max: 30,

@@ -18,6 +18,9 @@ pub struct EmbeddedConfig {
     pub group_wait_us_max: u64,
     /// Writes that may wait for the writer before new ones are refused.
     pub queue_jobs_max: u32,
+    /// Bytes of the records on disk at most; without it they grow until the disk is full.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub records_bytes_max: Option<u64>,
 }
 
 impl Default for EmbeddedConfig {
@@ -29,6 +32,7 @@ impl Default for EmbeddedConfig {
             group_jobs_max: 64,
             group_wait_us_max: 2_000,
             queue_jobs_max: 1024,
+            records_bytes_max: None,
         }
     }
 }

@@ -6,7 +6,7 @@
 
 mod identity;
 mod reference;
-mod rewrite;
+pub(super) mod rewrite;
 
 use std::collections::HashMap;
 use std::sync::Arc;

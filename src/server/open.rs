@@ -136,6 +136,7 @@ pub async fn open_store(
             group_jobs_max: embedded.group_jobs_max,
             group_wait_us_max: embedded.group_wait_us_max,
             queue_jobs_max: embedded.queue_jobs_max,
+            records_bytes_max: embedded.records_bytes_max,
             ..EmbeddedSettings::default()
         };
         let path = PathBuf::from(path);

@@ -6,10 +6,15 @@
 mod support;
 
 mod codec;
+mod create;
+mod delete;
 mod distill;
 mod documents;
 mod fhirpath;
 mod generate;
 mod keys;
+mod read;
 mod store;
+mod update;
 mod validation;
+mod vread;

@@ -3,5 +3,6 @@
 pub(crate) mod mongod;
 pub(crate) mod packs;
 pub(crate) mod random;
+pub(crate) mod server;
 #[macro_use]
 pub(crate) mod stores;

@@ -44,7 +44,8 @@ pub async fn represent(State(state): State<AppState>, request: Request, next: Ne
             .unwrap_or_else(|outcome| refused(&state, &View::plain(), &id, outcome));
     }
     let status = response.status();
-    let is_bare = response.headers().get(CONTENT_TYPE).is_none() && status.is_client_error();
+    let is_bare = response.headers().get(CONTENT_TYPE).is_none()
+        && (status.is_client_error() || status == StatusCode::GATEWAY_TIMEOUT);
     if is_bare || status == StatusCode::UNPROCESSABLE_ENTITY {
         return bare(&state, &view, &id, &response);
     }
@@ -63,6 +64,11 @@ fn bare(state: &AppState, view: &View, id: &RequestId, response: &Response) -> R
             "Content-Encoding must be gzip, br, zstd or identity.",
         ),
         StatusCode::PAYLOAD_TOO_LARGE => Outcome::new(Kind::TooLarge, "The body is too large."),
+        StatusCode::GATEWAY_TIMEOUT => Outcome::new(
+            Kind::Timeout,
+            "The request took longer than it may. A write may have happened: read before trying \
+             again.",
+        ),
         _ => Outcome::new(Kind::NotFound, "There is nothing at this URL."),
     };
     let mut answer = refused(state, view, id, outcome);

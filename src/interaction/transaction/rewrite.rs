@@ -20,7 +20,7 @@ pub(super) fn links(resource: &mut Resource, shapes: &Shapes, links: &HashMap<St
 }
 
 /// The conditional references (`Type?criteria`) of a resource.
-pub(super) fn conditional_references(resource: &Resource) -> Vec<&str> {
+pub(in crate::interaction) fn conditional_references(resource: &Resource) -> Vec<&str> {
     let mut found = Vec::new();
     collect(resource.object(), &mut found);
     found

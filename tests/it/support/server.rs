@@ -6,18 +6,15 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use vesta::config::{AccessMode, Config};
 use vesta::server::Server;
-
-use crate::support::mongod::TestDatabase;
 
 /// Which store a server runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Backend {
     Embedded,
-    Mongo,
 }
 
 /// A running server with a store of its own.
@@ -25,9 +22,8 @@ pub(crate) struct TestServer {
     pub(crate) base: String,
     pub(crate) config: Config,
     server: Option<Server>,
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: HttpClient,
     directory: TempDir,
-    database: Option<TestDatabase>,
 }
 
 /// An answer.
@@ -52,32 +48,20 @@ impl TestServer {
             ..Config::default()
         };
         config.keys.file = Some(directory.path().join("vesta.key"));
-        let database = match backend {
+        match backend {
             Backend::Embedded => {
                 config.store = format!("embedded:{}", directory.path().join("data").display());
-                None
             }
-            Backend::Mongo => {
-                let database = TestDatabase::new().await;
-                config.store = database.uri();
-                Some(database)
-            }
-        };
+        }
         change(&mut config);
         let server = Server::start(&config).await.unwrap();
         Self {
             base: server.base_url().to_owned(),
             config,
             server: Some(server),
-            client: Client::builder(TokioExecutor::new()).build_http(),
+            client: client(),
             directory,
-            database,
         }
-    }
-
-    /// A second server on the same store (MongoDB) with the same keys.
-    pub(crate) async fn start_beside(&self) -> Server {
-        Server::start(&self.config).await.unwrap()
     }
 
     /// Stops the server and starts it again on the same store.
@@ -102,11 +86,6 @@ impl TestServer {
         self.directory.path()
     }
 
-    /// Its database, when it runs on MongoDB.
-    pub(crate) fn database(&self) -> Option<&TestDatabase> {
-        self.database.as_ref()
-    }
-
     /// Begins a request for a path below the FHIR base, or for an absolute URL.
     pub(crate) fn request(&self, method: Method, path: &str) -> Call<'_> {
         let url = if path.starts_with("http") {
@@ -116,7 +95,13 @@ impl TestServer {
         } else {
             format!("{}/{path}", self.base)
         };
-        Call { server: self, method, url, headers: Vec::new(), body: Bytes::new() }
+        Call {
+            server: self,
+            method,
+            url,
+            headers: Vec::new(),
+            body: Bytes::new(),
+        }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -160,7 +145,8 @@ impl Call<'_> {
     }
 
     pub(crate) fn json(self, body: &Value) -> Self {
-        self.header("content-type", "application/fhir+json").body(body.to_string())
+        self.header("content-type", "application/fhir+json")
+            .body(body.to_string())
     }
 
     pub(crate) fn body(mut self, body: impl Into<Bytes>) -> Self {
@@ -174,16 +160,62 @@ impl Call<'_> {
             request = request.header(name, value);
         }
         let request = request.body(Full::new(self.body)).unwrap();
-        let response = self.server.client.request(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        Answer { status: parts.status, headers: parts.headers, body }
+        exchange(&self.server.client, request).await.unwrap()
     }
+}
+
+/// What sends requests.
+pub(crate) type HttpClient = Client<HttpConnector, Full<Bytes>>;
+
+pub(crate) fn client() -> HttpClient {
+    Client::builder(TokioExecutor::new()).build_http()
+}
+
+/// Sends a request; why there is no answer otherwise.
+pub(crate) async fn exchange(
+    client: &HttpClient,
+    request: Request<Full<Bytes>>,
+) -> Result<Answer, String> {
+    let response = client
+        .request(request)
+        .await
+        .map_err(|error| error.to_string())?;
+    let (parts, body) = response.into_parts();
+    let body = body
+        .collect()
+        .await
+        .map_err(|error| error.to_string())?
+        .to_bytes();
+    Ok(Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body,
+    })
+}
+
+/// A patient with this family name.
+pub(crate) fn patient(family: &str) -> Value {
+    json!({ "resourceType": "Patient", "name": [{ "family": family }] })
+}
+
+/// An entry of a Bundle.
+pub(crate) fn entry(method: &str, url: &str, resource: Option<&Value>) -> Value {
+    let mut entry = json!({ "request": { "method": method, "url": url } });
+    if let Some(resource) = resource {
+        entry["resource"] = resource.clone();
+    }
+    entry
+}
+
+/// A Bundle to post.
+pub(crate) fn bundle(kind: &str, entries: &[Value]) -> Value {
+    json!({ "resourceType": "Bundle", "type": kind, "entry": entries })
 }
 
 impl Answer {
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
     pub(crate) fn text(&self) -> String {
@@ -191,7 +223,9 @@ impl Answer {
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     /// Asserts that the request was refused with this status, issue code and text.
@@ -217,14 +251,6 @@ macro_rules! on_both_stores {
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $case() {
                     super::$case(crate::support::server::Backend::Embedded).await;
-                }
-            )+
-        }
-        mod mongo {
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $case() {
-                    super::$case(crate::support::server::Backend::Mongo).await;
                 }
             )+
         }
