@@ -31,7 +31,7 @@ async fn a_deleted_resource_comes_back_with_its_history(backend: Backend) {
     let patched = server.request(Method::PATCH, "Patient/p");
     let patched = patched
         .header("content-type", "application/json-patch+json")
-        .body("[]");
+        .body("[{\"op\":\"remove\",\"path\":\"/name\"}]");
     patched
         .send()
         .await

@@ -5,16 +5,23 @@
 #[macro_use]
 mod support;
 
+mod bad_input;
+mod batch;
 mod codec;
+mod conditional;
 mod create;
 mod delete;
 mod distill;
 mod documents;
 mod fhirpath;
+mod format;
 mod generate;
+mod history;
 mod keys;
+mod patch;
 mod read;
 mod store;
+mod transaction;
 mod update;
 mod validation;
 mod vread;

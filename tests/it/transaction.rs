@@ -1,0 +1,372 @@
+//! transaction: all or nothing, links between entries, conditions inside.
+
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::support::server::{Answer, Backend, TestServer, bundle, entry, on_both_stores, patient};
+
+on_both_stores!(
+    all_entries_are_written_and_answered_in_order,
+    one_bad_entry_leaves_nothing_written,
+    links_between_entries_are_rewritten_everywhere,
+    conditional_references_are_resolved,
+    the_same_conditional_create_twice_is_one_resource,
+    conditions_work_inside,
+    overlapping_identities_are_refused,
+    reads_see_what_the_transaction_wrote,
+    twenty_thousand_entries_pass,
+);
+
+const URN: &str = "urn:uuid:0b7d5f3e-6a52-4a6e-9d55-3ad0e4c6a001";
+
+fn with_id(mut resource: Value, id: &str) -> Value {
+    resource["id"] = json!(id);
+    resource
+}
+
+fn identified(value: &str) -> Value {
+    let mut resource = patient("Identified");
+    resource["identifier"] = json!([{ "system": "http://example.org/mrn", "value": value }]);
+    resource
+}
+
+fn basic(reference: &str) -> Value {
+    json!({
+        "resourceType": "Basic", "code": { "text": "x" }, "subject": { "reference": reference }
+    })
+}
+
+fn named(mut entry: Value, full_url: &str) -> Value {
+    entry["fullUrl"] = json!(full_url);
+    entry
+}
+
+async fn transact(server: &TestServer, entries: &[Value]) -> Answer {
+    server.post("", &bundle("transaction", entries)).await
+}
+
+fn statuses(answer: &Answer) -> Vec<String> {
+    let body = answer.json();
+    let entries = body["entry"].as_array().unwrap().iter();
+    entries
+        .map(|entry| entry["response"]["status"].as_str().unwrap()[..3].to_owned())
+        .collect()
+}
+
+/// `Type/id` of an entry that was written.
+fn written(answer: &Answer, index: usize) -> String {
+    let body = answer.json();
+    let location = body["entry"][index]["response"]["location"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let (resource, _version) = location.split_once("/_history/").unwrap();
+    resource
+        .rsplitn(3, '/')
+        .take(2)
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+        .collect::<Vec<_>>()
+        .join("/")
+}
+
+async fn all_entries_are_written_and_answered_in_order(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    server
+        .put("Patient/old", &with_id(patient("Old"), "old"))
+        .await;
+    server
+        .put("Patient/gone", &with_id(patient("Gone"), "gone"))
+        .await;
+    let patch = json!({ "resourceType": "Binary", "contentType": "application/json-patch+json",
+        // [{"op":"remove","path":"/name"}]
+        "data": "W3sib3AiOiJyZW1vdmUiLCJwYXRoIjoiL25hbWUifV0=" });
+    let answer = transact(
+        &server,
+        &[
+            entry("GET", "Patient/new", None),
+            entry("PUT", "Patient/new", Some(&with_id(patient("New"), "new"))),
+            entry("POST", "Patient", Some(&patient("Posted"))),
+            entry("PATCH", "Patient/old", Some(&patch)),
+            entry("DELETE", "Patient/gone", None),
+        ],
+    )
+    .await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    let body = answer.json();
+    assert_eq!(body["type"], "transaction-response");
+    assert_eq!(statuses(&answer), ["200", "201", "201", "200", "204"]);
+    assert_eq!(body["entry"][0]["resource"]["name"][0]["family"], "New");
+    assert!(server.get("Patient/old").await.json().get("name").is_none());
+    assert_eq!(server.get("Patient/gone").await.status, StatusCode::GONE);
+    assert_eq!(
+        server.get(&written(&answer, 2)).await.status,
+        StatusCode::OK
+    );
+}
+
+async fn one_bad_entry_leaves_nothing_written(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    server
+        .put("Patient/kept", &with_id(patient("Kept"), "kept"))
+        .await;
+    let good = entry("POST", "Patient", Some(&patient("Never")));
+    let invalid = json!({ "resourceType": "Patient", "gender": "unheard-of" });
+    let mut guarded = entry(
+        "PUT",
+        "Patient/kept",
+        Some(&with_id(patient("Changed"), "kept")),
+    );
+    guarded["request"]["ifMatch"] = json!("W/\"9\"");
+    for (bad, status, place) in [
+        (
+            entry("POST", "Patient", Some(&invalid)),
+            422,
+            "Bundle.entry[1].resource.gender",
+        ),
+        (guarded, 412, "Bundle.entry[1]"),
+        (
+            entry("POST", "Patient", Some(&basic("Patient/kept"))),
+            400,
+            "Bundle.entry[1]",
+        ),
+        (
+            entry("PATCH", "Patient/none", Some(&invalid)),
+            404,
+            "Bundle.entry[1]",
+        ),
+        (
+            entry("BREW", "Patient", None),
+            400,
+            "Bundle.entry[1].request.method",
+        ),
+        (
+            entry("POST", "Basic", Some(&basic("Patient?identifier=none"))),
+            412,
+            "Bundle.entry[1]",
+        ),
+    ] {
+        let delete = entry("DELETE", "Patient/kept", None);
+        let first = if status == 412 { good.clone() } else { delete };
+        let answer = transact(&server, &[first, bad, good.clone()]).await;
+        assert_eq!(answer.status.as_u16(), status, "{}", answer.text());
+        assert!(
+            answer.json()["issue"].to_string().contains(place),
+            "{}",
+            answer.text()
+        );
+        let history = server.get("_history").await.json();
+        assert_eq!(history["total"], 1, "{history}");
+    }
+}
+
+async fn links_between_entries_are_rewritten_everywhere(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    const OID: &str = "urn:oid:1.2.3.4.5";
+    let mut observation = basic(URN);
+    observation["text"] = json!({
+        "status": "generated",
+        "div": format!("<div xmlns=\"http://www.w3.org/1999/xhtml\"><a href=\"{URN}\">x</a></div>")
+    });
+    observation["extension"] = json!([
+        { "url": "http://example.org/uri", "valueUri": OID },
+        { "url": "http://example.org/canonical", "valueCanonical": URN },
+        { "url": "http://example.org/text", "valueString": URN },
+        { "url": "http://example.org/ref", "valueReference": { "reference": OID } }
+    ]);
+    observation["identifier"] = json!([{ "system": "urn:ietf:rfc:3986", "value": URN }]);
+    let answer = transact(
+        &server,
+        &[
+            named(entry("POST", "Basic", Some(&observation)), OID),
+            named(entry("POST", "Patient", Some(&patient("Linked"))), URN),
+            entry("POST", "Basic", Some(&basic("Patient/relative"))),
+            named(
+                entry("POST", "Patient", Some(&patient("Relative"))),
+                "http://elsewhere.example.org/fhir/Patient/relative",
+            ),
+        ],
+    )
+    .await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    let (own, linked) = (written(&answer, 0), written(&answer, 1));
+    let stored = server.get(&own).await.json();
+    assert_eq!(stored["subject"]["reference"], linked.as_str());
+    assert!(
+        stored["text"]["div"]
+            .as_str()
+            .unwrap()
+            .contains(&format!("href=\"{linked}\""))
+    );
+    assert_eq!(stored["extension"][0]["valueUri"], own.as_str());
+    assert_eq!(stored["extension"][1]["valueCanonical"], linked.as_str());
+    assert_eq!(
+        stored["extension"][2]["valueString"], URN,
+        "a text is no link"
+    );
+    assert_eq!(
+        stored["extension"][3]["valueReference"]["reference"],
+        own.as_str()
+    );
+    assert_eq!(
+        stored["identifier"][0]["value"], URN,
+        "an identifier is no link"
+    );
+    let second = server.get(&written(&answer, 2)).await.json();
+    assert_eq!(second["subject"]["reference"], written(&answer, 3).as_str());
+    let found = server.get(&format!("Basic?subject={linked}")).await.json();
+    assert_eq!(
+        found["total"], 1,
+        "the index has the new reference: {found}"
+    );
+}
+
+async fn conditional_references_are_resolved(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    let stored = server.create(&identified("stored")).await;
+    let reference = |value: &str| {
+        basic(&format!(
+            "Patient?identifier=http://example.org/mrn|{value}"
+        ))
+    };
+    let answer = transact(
+        &server,
+        &[
+            entry("POST", "Basic", Some(&reference("stored"))),
+            entry("POST", "Basic", Some(&reference("bundled"))),
+            entry("POST", "Patient", Some(&identified("bundled"))),
+        ],
+    )
+    .await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    let first = server.get(&written(&answer, 0)).await.json();
+    assert_eq!(first["subject"]["reference"], format!("Patient/{stored}"));
+    let second = server.get(&written(&answer, 1)).await.json();
+    assert_eq!(second["subject"]["reference"], written(&answer, 2).as_str());
+    let none = transact(&server, &[entry("POST", "Basic", Some(&reference("none")))]).await;
+    none.assert_refused(412, "conflict", "matches nothing");
+    server.create(&identified("stored")).await;
+    let several = transact(
+        &server,
+        &[entry("POST", "Basic", Some(&reference("stored")))],
+    )
+    .await;
+    several.assert_refused(412, "conflict", "several");
+}
+
+async fn the_same_conditional_create_twice_is_one_resource(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    let conditional = |full_url: &str| {
+        let mut entry = named(entry("POST", "Patient", Some(&identified("1"))), full_url);
+        entry["request"]["ifNoneExist"] = json!("identifier=http://example.org/mrn|1");
+        entry
+    };
+    let other = "urn:uuid:0b7d5f3e-6a52-4a6e-9d55-3ad0e4c6a002";
+    let entries = [
+        conditional(URN),
+        conditional(other),
+        entry("POST", "Basic", Some(&basic(other))),
+    ];
+    let answer = transact(&server, &entries).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    assert_eq!(statuses(&answer), ["201", "200", "201"]);
+    assert_eq!(written(&answer, 0), written(&answer, 1));
+    let basic = server.get(&written(&answer, 2)).await.json();
+    assert_eq!(basic["subject"]["reference"], written(&answer, 0).as_str());
+    let again = transact(&server, &entries).await;
+    assert_eq!(statuses(&again), ["200", "200", "201"], "{}", again.text());
+    assert_eq!(written(&again, 0), written(&answer, 0));
+    assert_eq!(server.get("Patient").await.json()["total"], 1);
+}
+
+async fn conditions_work_inside(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    server.create(&identified("update")).await;
+    server.create(&identified("delete")).await;
+    let by = |value: &str| format!("Patient?identifier=http://example.org/mrn|{value}");
+    let mut changed = identified("update");
+    changed["birthDate"] = json!("1970-01-31");
+    let answer = transact(
+        &server,
+        &[
+            entry("PUT", &by("update"), Some(&changed)),
+            entry("PUT", &by("new"), Some(&identified("new"))),
+            entry("DELETE", &by("delete"), None),
+            entry("DELETE", &by("none"), None),
+        ],
+    )
+    .await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    assert_eq!(statuses(&answer), ["200", "201", "204", "204"]);
+    assert_eq!(
+        server.get("Patient?birthdate=1970-01-31").await.json()["total"],
+        1
+    );
+    assert_eq!(server.get(&by("delete")).await.json()["total"], 0);
+}
+
+async fn overlapping_identities_are_refused(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    server
+        .put("Patient/a", &with_id(identified("a"), "a"))
+        .await;
+    let put = entry("PUT", "Patient/a", Some(&with_id(patient("X"), "a")));
+    let by_criteria = "Patient?identifier=http://example.org/mrn|a";
+    for other in [
+        put.clone(),
+        entry("DELETE", "Patient/a", None),
+        entry("DELETE", by_criteria, None),
+        entry("PUT", by_criteria, Some(&identified("a"))),
+    ] {
+        let filler = entry("POST", "Patient", Some(&patient("Filler")));
+        let answer = transact(&server, &[put.clone(), filler, other]).await;
+        answer.assert_refused(400, "invalid", "Entries 0 and 2");
+        answer.assert_refused(400, "invalid", "Bundle.entry[0]");
+        answer.assert_refused(400, "invalid", "Bundle.entry[2]");
+    }
+    assert_eq!(server.get("_history").await.json()["total"], 1);
+}
+
+async fn reads_see_what_the_transaction_wrote(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    let answer = transact(
+        &server,
+        &[
+            entry(
+                "GET",
+                "Patient?identifier=http://example.org/mrn|seen",
+                None,
+            ),
+            entry("POST", "Patient", Some(&identified("seen"))),
+            entry("GET", "Patient/none", None),
+        ],
+    )
+    .await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    assert_eq!(answer.json()["entry"][0]["resource"]["total"], 1);
+    assert_eq!(statuses(&answer), ["200", "201", "404"]);
+}
+
+async fn twenty_thousand_entries_pass(backend: Backend) {
+    const ENTRIES: usize = 20_000;
+    let patient_as_everyone = |config: &mut vesta::config::Config| {
+        config.limits.request_seconds_max = 900;
+    };
+    let server = TestServer::start_with(backend, patient_as_everyone).await;
+    let mut entries = vec![named(
+        entry("POST", "Patient", Some(&patient("Large"))),
+        URN,
+    )];
+    entries.resize(ENTRIES, entry("POST", "Basic", Some(&basic(URN))));
+    let call = server
+        .request(Method::POST, "")
+        .json(&bundle("transaction", &entries));
+    let answer = call.send().await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    assert_eq!(answer.json()["entry"].as_array().unwrap().len(), ENTRIES);
+    let history = server.get("_history?_count=1").await.json();
+    assert_eq!(history["total"], ENTRIES);
+    let last = server.get(&written(&answer, ENTRIES - 1)).await.json();
+    assert_eq!(last["subject"]["reference"], written(&answer, 0).as_str());
+}
