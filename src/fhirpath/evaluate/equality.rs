@@ -1,6 +1,7 @@
 //! `=` and `~` between items and between collections.
 //!
-//! Units are compared by name; only those of time are converted. Spec: <http://hl7.org/fhirpath/N1/#equality>.
+//! Units are compared by name; only those of time are converted.
+//! Spec: <http://hl7.org/fhirpath/N1/#equality>.
 
 use std::cmp::Ordering;
 
