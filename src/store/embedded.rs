@@ -18,10 +18,11 @@ mod row;
 mod schema;
 mod single;
 mod source;
+mod walk;
 mod writer;
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -30,7 +31,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::search::plan::{Plan, Window};
 use crate::store::batch::{Batch, Document, DocumentPut, KEYS};
 use crate::store::embedded::check::CheckReport;
-use crate::store::embedded::reader::Readers;
+use crate::store::embedded::find::Begun;
+use crate::store::embedded::reader::{ReaderSettings, Readers};
 use crate::store::embedded::schema::Contents;
 use crate::store::embedded::writer::{Job, Writer};
 use crate::store::{
@@ -49,15 +51,17 @@ pub struct EmbeddedSettings {
     /// How much of the records is read through a memory map by each connection, in bytes; 0 for
     /// none. Mapped pages count as resident once for every connection.
     pub mmap_bytes: u32,
-    /// Reading connections at most.
-    pub readers_max: u32,
+    /// Short reads on calling threads at a time.
+    pub short_reads_max: u32,
+    /// Threads for all other reads.
+    pub reader_threads: u32,
     /// How long a read waits for a connection and a write for its place in the queue before they
     /// find the store unavailable, in ms.
     pub wait_ms_max: u64,
-    /// Whether reads of one version or document run on the calling thread. They cost about as much
-    /// as handing them to another one; turn it off where the file is much larger than memory and
-    /// the disk slow.
-    pub point_reads_inline: bool,
+    /// Whether reads of some microseconds run on the calling thread. They cost less than the way to
+    /// another thread and back; turn it off where the file is much larger than memory and the disk
+    /// slow.
+    pub short_reads_inline: bool,
     /// Places in the queue of writes.
     pub queue_jobs_max: u32,
     /// Writes committed together at most.
@@ -74,6 +78,19 @@ pub struct EmbeddedSettings {
     pub purge_interval_ms: i64,
 }
 
+impl EmbeddedSettings {
+    fn readers(&self, path: PathBuf) -> ReaderSettings {
+        ReaderSettings {
+            path,
+            cache_bytes: self.reader_cache_bytes,
+            mmap_bytes: self.mmap_bytes,
+            here_max: self.short_reads_max.max(1),
+            threads: self.reader_threads.max(1),
+            wait_ms_max: self.wait_ms_max,
+        }
+    }
+}
+
 impl Default for EmbeddedSettings {
     fn default() -> Self {
         Self {
@@ -81,9 +98,10 @@ impl Default for EmbeddedSettings {
             writer_cache_bytes: 64 << 20,
             reader_cache_bytes: 12 << 20,
             mmap_bytes: 0,
-            readers_max: 8,
+            short_reads_max: 8,
+            reader_threads: 4,
             wait_ms_max: 10_000,
-            point_reads_inline: true,
+            short_reads_inline: true,
             queue_jobs_max: 1024,
             group_jobs_max: 64,
             group_wait_us_max: 2000,
@@ -95,13 +113,16 @@ impl Default for EmbeddedSettings {
     }
 }
 
+/// Page cache of each connection that reads data keys, in bytes; callers keep keys themselves.
+const KEYS_CACHE_BYTES: u32 = 1 << 20;
+
 /// Versions read together on the calling thread at most.
 const INLINE_READS_MAX: usize = 8;
 
 /// A store in a directory of this machine.
 pub struct EmbeddedStore {
     clock: Arc<dyn Clock>,
-    point_reads_inline: bool,
+    short_reads_inline: bool,
     body_bytes_max: usize,
     records: Readers,
     keys: Readers,
@@ -116,16 +137,22 @@ impl EmbeddedStore {
         let lock = Arc::new(lock(path)?);
         let records = path.join("records.sqlite");
         let keys = path.join("keys.sqlite");
+        // A writer makes its file, so it is opened first.
         let records_writer =
             Writer::start(&records, Contents::Records, &settings, Arc::clone(&lock))?;
         let keys_writer = Writer::start(&keys, Contents::Keys, &settings, lock)?;
         Ok(Self {
-            records: Readers::new(&records, &settings),
-            keys: Readers::new(&keys, &settings),
+            records: Readers::new(settings.readers(records))?,
+            keys: Readers::new(ReaderSettings {
+                cache_bytes: KEYS_CACHE_BYTES,
+                mmap_bytes: 0,
+                threads: 1,
+                ..settings.readers(keys)
+            })?,
             records_writer,
             keys_writer,
             clock: settings.clock,
-            point_reads_inline: settings.point_reads_inline,
+            short_reads_inline: settings.short_reads_inline,
             body_bytes_max: settings.body_bytes_max,
         })
     }
@@ -153,7 +180,7 @@ impl EmbeddedStore {
 #[async_trait]
 impl Store for EmbeddedStore {
     async fn get(&self, address: &Address) -> Result<Option<Version>, StoreError> {
-        if self.point_reads_inline {
+        if self.short_reads_inline {
             return self
                 .records
                 .run_here(|db| single::current(db, address))
@@ -166,7 +193,7 @@ impl Store for EmbeddedStore {
     }
 
     async fn get_many(&self, addresses: &[Address]) -> Result<Vec<Version>, StoreError> {
-        if self.point_reads_inline && addresses.len() <= INLINE_READS_MAX {
+        if self.short_reads_inline && addresses.len() <= INLINE_READS_MAX {
             return self
                 .records
                 .run_here(|db| single::several(db, addresses))
@@ -183,7 +210,7 @@ impl Store for EmbeddedStore {
         address: &Address,
         version_id: i64,
     ) -> Result<Option<Version>, StoreError> {
-        if self.point_reads_inline {
+        if self.short_reads_inline {
             let read = |db: &_| single::version(db, address, version_id);
             return self.records.run_here(read).await;
         }
@@ -193,13 +220,28 @@ impl Store for EmbeddedStore {
     }
 
     async fn find(&self, plan: &Plan, window: &Window) -> Result<Matches, StoreError> {
-        let (plan, window) = (plan.clone(), window.clone());
-        self.records
-            .run(move |db| find::find(db, &plan, &window))
-            .await
+        let mut window = window.clone();
+        let mut found = Matches::default();
+        if self.short_reads_inline {
+            let begin = |db: &_| find::begin(db, plan, &window);
+            match self.records.run_here(begin).await? {
+                Begun::Done(matches) => return Ok(matches),
+                Begun::Rest(matches, rest) => (found, window) = (matches, rest),
+            }
+        }
+        let plan = plan.clone();
+        let search = move |db: &_| find::find(db, &plan, &window);
+        let rest = self.records.run(search).await?;
+        found.versions.extend(rest.versions);
+        found.stopped_at = rest.stopped_at;
+        Ok(found)
     }
 
     async fn count(&self, plan: &Plan, limit: u64) -> Result<u64, StoreError> {
+        if self.short_reads_inline && find::is_short_count(plan, limit) {
+            let count = |db: &_| find::count(db, plan, limit);
+            return self.records.run_here(count).await;
+        }
         let plan = plan.clone();
         self.records
             .run(move |db| find::count(db, &plan, limit))
@@ -249,7 +291,7 @@ impl Store for EmbeddedStore {
         now_ms: i64,
     ) -> Result<Option<Document>, StoreError> {
         let readers = self.documents(collection);
-        if self.point_reads_inline {
+        if self.short_reads_inline {
             let read = |db: &_| document::get(db, collection, id, now_ms);
             return readers.run_here(read).await;
         }

@@ -8,20 +8,87 @@ use rusqlite::{CachedStatement, Connection};
 use crate::search::key::{Entries, Key};
 use crate::search::plan::{Candidate, KeyRange, Order, Plan, Predicate, Window};
 use crate::store::embedded::reader::in_snapshot;
-use crate::store::embedded::source::{self, Bounds, Candidates, Reading};
+use crate::store::embedded::source::{self, Candidates, Reading};
+use crate::store::embedded::walk::Bounds;
 use crate::store::embedded::{row, single};
 use crate::store::{Matches, StoreError};
+
+/// Candidates that [`begin`] examines at most.
+const BEGUN_EXAMINED_MAX: usize = 256;
+
+/// Rows that [`begin`] reads before its first candidate, and a short count in all, at most.
+const BEGUN_ROWS_MAX: usize = 1024;
 
 /// Postings read at first when not every candidate matches.
 const TESTED_CHUNK_ROWS: usize = 64;
 
+/// What came of beginning a search.
+pub(super) enum Begun {
+    /// All of it.
+    Done(Matches),
+    /// These matches, and what is left of the window.
+    Rest(Matches, Window),
+}
+
 /// The matches of a plan within a window.
 pub(super) fn find(db: &Connection, plan: &Plan, window: &Window) -> Result<Matches, StoreError> {
+    Ok(run(db, plan, window, usize::MAX)?.unwrap_or_default())
+}
+
+/// Searches as long as it takes no longer than reading a few versions does.
+///
+/// Most searches are over by then, which saves them the way to another thread and back.
+pub(super) fn begin(db: &Connection, plan: &Plan, window: &Window) -> Result<Begun, StoreError> {
+    let mut first = window.clone();
+    first.examined_max = window.examined_max.min(BEGUN_EXAMINED_MAX);
+    if window.limit > BEGUN_EXAMINED_MAX {
+        return Ok(Begun::Rest(Matches::default(), window.clone()));
+    }
+    let Some(mut matches) = run(db, plan, &first, BEGUN_ROWS_MAX)? else {
+        return Ok(Begun::Rest(Matches::default(), window.clone()));
+    };
+    if first.examined_max == window.examined_max || matches.stopped_at.is_none() {
+        return Ok(Begun::Done(matches));
+    }
+    let rest = Window {
+        after: matches.stopped_at.take(),
+        limit: window.limit - matches.versions.len(),
+        examined_max: window.examined_max - first.examined_max,
+        ..first
+    };
+    Ok(Begun::Rest(matches, rest))
+}
+
+/// Whether a count takes no longer than reading a few versions does.
+pub(super) fn is_short_count(plan: &Plan, limit: u64) -> bool {
+    let is_short = match &plan.driver {
+        Predicate::Key(_) => true,
+        Predicate::Range(range) => range.tail.is_none(),
+        _ => false,
+    };
+    is_short && plan.residual == Predicate::All && limit <= BEGUN_ROWS_MAX as u64
+}
+
+/// The matches of a plan within a window; `None` when more than `rows_max` rows would have to be
+/// read for the first.
+fn run(
+    db: &Connection,
+    plan: &Plan,
+    window: &Window,
+    rows_max: usize,
+) -> Result<Option<Matches>, StoreError> {
     if window.limit == 0 {
-        return Ok(Matches::default());
+        return Ok(Some(Matches::default()));
     }
     in_snapshot(db, |db| {
-        let mut search = Search::new(db, plan, bounds(window), window.limit)?;
+        let extent = Extent {
+            bounds: bounds(window),
+            limit: window.limit,
+            rows_max,
+        };
+        let Some(mut search) = Search::new(db, plan, &extent)? else {
+            return Ok(None);
+        };
         let mut versions = single::prepare_by_sequence(db)?;
         let mut matches = Matches::default();
         let mut examined = 0;
@@ -37,12 +104,11 @@ pub(super) fn find(db: &Connection, plan: &Plan, window: &Window) -> Result<Matc
             examined += 1;
             last = Some(sequence);
             if search.holds(sequence)? {
-                matches
-                    .versions
-                    .push(single::by_sequence(&mut versions, sequence)?);
+                let version = single::by_sequence(&mut versions, sequence)?;
+                matches.versions.push(version);
             }
         }
-        Ok(matches)
+        Ok(Some(matches))
     })
 }
 
@@ -55,12 +121,18 @@ pub(super) fn count(db: &Connection, plan: &Plan, limit: u64) -> Result<u64, Sto
         (Predicate::Key(key), Predicate::All) => count_key(db, key, limit),
         (Predicate::Range(range), Predicate::All) => count_range(db, range, limit),
         _ => in_snapshot(db, |db| {
-            let everything = Bounds {
-                order: Order::NewestFirst,
-                low: i64::MIN,
-                high: i64::MAX,
+            let everything = Extent {
+                bounds: Bounds {
+                    order: Order::NewestFirst,
+                    low: i64::MIN,
+                    high: i64::MAX,
+                },
+                limit: usize::MAX,
+                rows_max: usize::MAX,
             };
-            let mut search = Search::new(db, plan, everything, usize::MAX)?;
+            let Some(mut search) = Search::new(db, plan, &everything)? else {
+                return Ok(0);
+            };
             let mut count = 0;
             while count < limit
                 && let Some(sequence) = search.candidates.next()?
@@ -70,6 +142,13 @@ pub(super) fn count(db: &Connection, plan: &Plan, limit: u64) -> Result<u64, Sto
             Ok(count)
         }),
     }
+}
+
+/// How much of a plan's candidates is wanted.
+struct Extent {
+    bounds: Bounds,
+    limit: usize,
+    rows_max: usize,
 }
 
 /// Candidates and what each of them is tested against.
@@ -89,17 +168,23 @@ impl<'a> Search<'a> {
     fn new(
         db: &'a Connection,
         plan: &'a Plan,
-        bounds: Bounds,
-        limit: usize,
-    ) -> Result<Self, StoreError> {
+        extent: &Extent,
+    ) -> Result<Option<Self>, StoreError> {
         let is_tested = plan.residual != Predicate::All;
         let reading = Reading {
-            bounds,
-            chunk_rows: if is_tested { TESTED_CHUNK_ROWS } else { limit },
+            bounds: extent.bounds,
+            chunk_rows: if is_tested {
+                TESTED_CHUNK_ROWS
+            } else {
+                extent.limit
+            },
             type_key: plan.type_key.as_ref(),
             chart_type: type_conjunct(&plan.residual).and_then(source::type_of),
+            rows_max: extent.rows_max,
         };
-        let candidates = Candidates::new(db, &plan.driver, &reading)?;
+        let Some(candidates) = Candidates::new(db, &plan.driver, &reading)? else {
+            return Ok(None);
+        };
         let driver = candidates
             .is_superset()
             .then(|| as_condition(&plan.driver, plan.type_key.as_ref()));
@@ -117,7 +202,7 @@ impl<'a> Search<'a> {
         } else {
             None
         };
-        Ok(Self { candidates, test })
+        Ok(Some(Self { candidates, test }))
     }
 
     fn holds(&mut self, sequence: i64) -> Result<bool, StoreError> {

@@ -3,7 +3,7 @@
 //! The order is looked up in the indexes of both tables first; only the versions of the page are
 //! then read.
 
-use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::store::embedded::reader::in_snapshot;
 use crate::store::embedded::{row, single};
@@ -114,35 +114,58 @@ fn places(
     rows: Rows,
     window: &HistoryWindow,
 ) -> Result<Vec<(HistoryPosition, Table)>, StoreError> {
-    let mut statement = prepare(db, table, rows)?;
-    let (since, until) = times(window);
-    let after = window.after.unwrap_or(HistoryPosition {
-        last_updated_ms: i64::MAX,
-        sequence: i64::MAX,
-        version_id: i64::MAX,
-    });
-    let (u, rid, v) = (after.last_updated_ms, after.sequence, after.version_id);
-    let limit = row::limit(window.limit);
-    let key = params![rows.value, since, until, u, rid, v, limit];
-    let places = statement.query_map(key, |row| {
-        let place = HistoryPosition {
-            last_updated_ms: row.get(0)?,
-            sequence: row.get(1)?,
-            version_id: row.get(2)?,
-        };
-        Ok((place, table))
-    })?;
-    Ok(places.collect::<Result<_, _>>()?)
+    let (since, mut until) = times(window);
+    let mut places = Vec::new();
+    if let Some(after) = window.after {
+        if (since..=until).contains(&after.last_updated_ms) {
+            places = level(db, table, rows, after, window.limit)?;
+        }
+        match after.last_updated_ms.checked_sub(1) {
+            Some(earlier) => until = until.min(earlier),
+            None => return Ok(places),
+        }
+    }
+    let (name, condition) = (table.name(), rows.condition);
+    let select = format!(
+        "SELECT u, rid, v FROM {name} WHERE {condition} AND u BETWEEN ?2 AND ?3
+        ORDER BY u DESC, rid DESC, v DESC LIMIT ?4"
+    );
+    let mut statement = db.prepare_cached(&select)?;
+    let limit = row::limit(window.limit.saturating_sub(places.len()));
+    let earlier = statement.query_map(params![rows.value, since, until, limit], place)?;
+    for place in earlier {
+        places.push((place?, table));
+    }
+    Ok(places)
 }
 
-fn prepare(db: &Connection, table: Table, rows: Rows) -> Result<CachedStatement<'_>, StoreError> {
+/// The places behind `after` that were written in the same millisecond: the whole of a bundle was.
+fn level(
+    db: &Connection,
+    table: Table,
+    rows: Rows,
+    after: HistoryPosition,
+    limit: usize,
+) -> Result<Vec<(HistoryPosition, Table)>, StoreError> {
     let (name, condition) = (table.name(), rows.condition);
     let select = format!(
         "SELECT u, rid, v FROM {name}
-        WHERE {condition} AND u BETWEEN ?2 AND ?3 AND (u, rid, v) < (?4, ?5, ?6)
-        ORDER BY u DESC, rid DESC, v DESC LIMIT ?7"
+        WHERE {condition} AND u = ?2 AND rid <= ?3 AND (rid < ?3 OR v < ?4)
+        ORDER BY rid DESC, v DESC LIMIT ?5"
     );
-    Ok(db.prepare_cached(&select)?)
+    let mut statement = db.prepare_cached(&select)?;
+    let (u, rid, v) = (after.last_updated_ms, after.sequence, after.version_id);
+    let values = params![rows.value, u, rid, v, row::limit(limit)];
+    let places = statement.query_map(values, place)?;
+    places.map(|place| Ok((place?, table))).collect()
+}
+
+fn place(row: &Row<'_>) -> rusqlite::Result<HistoryPosition> {
+    Ok(HistoryPosition {
+        last_updated_ms: row.get(0)?,
+        sequence: row.get(1)?,
+        version_id: row.get(2)?,
+    })
 }
 
 fn times(window: &HistoryWindow) -> (i64, i64) {

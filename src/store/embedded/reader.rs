@@ -1,56 +1,69 @@
-//! Reading connections: opened when first needed, lent one at a time, hottest first.
+//! Reading connections to a file.
 //!
-//! A read of one row costs some microseconds, less than a hop to another thread: it may run on the
-//! calling thread ([`Readers::run_here`]). Everything else runs on the blocking pool
-//! ([`Readers::run`]). Both are bounded by the number of connections.
+//! A read of a few rows costs some microseconds, less than the way to another thread and back: it
+//! may run on the calling thread ([`Readers::run_here`]) with a connection from a small stock.
+//! Everything else runs on threads of the store's own ([`Readers::run`]), each with its connection:
+//! the runtime's blocking pool grows to dozens of threads under such reads, and the memory
+//! allocator keeps something for each of them.
 
-use std::path::{Path, PathBuf};
+mod threads;
+
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rusqlite::Connection;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::store::StoreError;
-use crate::store::embedded::{EmbeddedSettings, schema};
+use crate::store::embedded::reader::threads::Threads;
+use crate::store::embedded::schema;
+
+/// How a file is read.
+#[derive(Debug, Clone)]
+pub(super) struct ReaderSettings {
+    /// The file.
+    pub(super) path: PathBuf,
+    /// Page cache of each connection, in bytes.
+    pub(super) cache_bytes: u32,
+    /// How much is read through a memory map by each connection, in bytes.
+    pub(super) mmap_bytes: u32,
+    /// Reads on calling threads at a time.
+    pub(super) here_max: u32,
+    /// Threads for all other reads.
+    pub(super) threads: u32,
+    /// How long a read waits for a connection, in ms.
+    pub(super) wait_ms_max: u64,
+}
 
 /// The reading connections to one file.
 pub(super) struct Readers {
-    pool: Arc<Pool>,
-    permits: Arc<Semaphore>,
-    size: u32,
-    wait_max: Duration,
-}
-
-struct Pool {
-    path: PathBuf,
-    cache_bytes: u32,
-    mmap_bytes: u32,
+    settings: ReaderSettings,
+    here: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
+    elsewhere: Arc<Semaphore>,
+    threads: Threads,
 }
 
-/// A connection that nobody else has; goes back to the pool when dropped.
-struct Lent {
-    db: Option<Connection>,
-    pool: Arc<Pool>,
-    permit: Option<OwnedSemaphorePermit>,
+impl ReaderSettings {
+    /// Opens a connection.
+    fn open(&self) -> Result<Connection, StoreError> {
+        schema::open_reader(&self.path, self.cache_bytes, self.mmap_bytes)
+    }
 }
 
 impl Readers {
-    /// Connections to a file whose writer is open.
-    pub(super) fn new(path: &Path, settings: &EmbeddedSettings) -> Self {
-        let size = settings.readers_max.max(1);
-        Self {
-            pool: Arc::new(Pool {
-                path: path.to_owned(),
-                cache_bytes: settings.reader_cache_bytes,
-                mmap_bytes: settings.mmap_bytes,
-                idle: Mutex::new(Vec::new()),
-            }),
-            permits: Arc::new(Semaphore::new(size as usize)),
-            size,
-            wait_max: Duration::from_millis(settings.wait_ms_max),
-        }
+    /// Connections to a file whose writer is open; they are made when first needed.
+    pub(super) fn new(settings: ReaderSettings) -> Result<Self, StoreError> {
+        let threads = Threads::start(&settings)?;
+        Ok(Self {
+            here: Arc::new(Semaphore::new(settings.here_max as usize)),
+            idle: Mutex::new(Vec::new()),
+            elsewhere: Arc::new(Semaphore::new(settings.threads as usize)),
+            threads,
+            settings,
+        })
     }
 
     /// Runs a read on the calling thread.
@@ -58,105 +71,87 @@ impl Readers {
         &self,
         read: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let permit = self.permit().await?;
-        Lent::new(Arc::clone(&self.pool), permit)?.run(read)
+        let permit = self.permit(&self.here).await?;
+        let idle = self.idle().pop();
+        let db = match idle {
+            Some(db) => db,
+            None => self.settings.open()?,
+        };
+        let result = read(&db);
+        if db.is_autocommit() {
+            self.idle().push(db);
+        }
+        // The connection is back before somebody else is let in.
+        drop(permit);
+        result
     }
 
-    /// Runs a read on the blocking pool.
+    /// Runs a read on one of the store's threads; it goes on when the caller goes away.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let permit = self.permit().await?;
-        let pool = Arc::clone(&self.pool);
-        let task = tokio::task::spawn_blocking(move || Lent::new(pool, permit)?.run(read));
-        let result = task.await;
-        result.map_err(|cause| StoreError::Failed(format!("a read did not end: {cause}")))?
+        let permit = self.permit(&self.elsewhere).await?;
+        let (answer, result) = oneshot::channel();
+        self.threads.push(Box::new(move |db| {
+            let result = db.and_then(read);
+            drop(permit);
+            // Nobody listens when the caller went away.
+            drop(answer.send(result));
+        }));
+        let broken = |_gone| StoreError::Failed("a read broke off".to_owned());
+        result.await.map_err(broken)?
     }
 
-    /// Connections lent now.
+    /// Connections in use.
     pub(super) fn in_use(&self) -> u64 {
-        let free = self.permits.available_permits() as u64;
-        u64::from(self.size).saturating_sub(free)
+        let free = self.here.available_permits() + self.elsewhere.available_permits();
+        self.size().saturating_sub(free as u64)
     }
 
     /// Connections at most.
     pub(super) fn size(&self) -> u64 {
-        u64::from(self.size)
+        u64::from(self.settings.here_max) + u64::from(self.settings.threads)
     }
 
     /// Waits for what is being read and closes all connections; later reads are refused.
     pub(super) async fn close(&self) {
-        let all = tokio::time::timeout(self.wait_max, self.permits.acquire_many(self.size));
-        // Reads that take longer than that give their connections back to nobody.
-        drop(all.await);
-        self.permits.close();
-        self.pool.idle().clear();
+        let wait_max = self.wait_max();
+        let sizes = [self.settings.here_max, self.settings.threads];
+        let mut is_quiet = true;
+        for (permits, size) in [&self.here, &self.elsewhere].into_iter().zip(sizes) {
+            let all = tokio::time::timeout(wait_max, permits.acquire_many(size)).await;
+            is_quiet &= all.is_ok();
+            permits.close();
+        }
+        self.idle().clear();
+        let threads = self.threads.close();
+        // A read that takes longer than that ends by itself.
+        if is_quiet {
+            let join = || threads.into_iter().try_for_each(JoinHandle::join);
+            drop(tokio::task::spawn_blocking(join).await);
+        }
     }
 
-    async fn permit(&self) -> Result<OwnedSemaphorePermit, StoreError> {
-        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+    async fn permit(&self, permits: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, StoreError> {
+        if let Ok(permit) = Arc::clone(permits).try_acquire_owned() {
             return Ok(permit);
         }
-        let acquire = Arc::clone(&self.permits).acquire_owned();
-        match tokio::time::timeout(self.wait_max, acquire).await {
-            Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_closed)) => Err(StoreError::Unavailable("the store is closed".to_owned())),
-            Err(_elapsed) => {
-                let text = "all reading connections are in use";
-                Err(StoreError::Unavailable(text.to_owned()))
-            }
-        }
+        let acquire = Arc::clone(permits).acquire_owned();
+        let text = match tokio::time::timeout(self.wait_max(), acquire).await {
+            Ok(Ok(permit)) => return Ok(permit),
+            Ok(Err(_closed)) => "the store is closed",
+            Err(_elapsed) => "all reading connections are in use",
+        };
+        Err(StoreError::Unavailable(text.to_owned()))
     }
-}
 
-impl Pool {
+    fn wait_max(&self) -> Duration {
+        Duration::from_millis(self.settings.wait_ms_max)
+    }
+
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Lent {
-    fn new(pool: Arc<Pool>, permit: OwnedSemaphorePermit) -> Result<Self, StoreError> {
-        let idle = pool.idle().pop();
-        let db = match idle {
-            Some(db) => db,
-            None => schema::open_reader(&pool.path, pool.cache_bytes, pool.mmap_bytes)?,
-        };
-        Ok(Self {
-            db: Some(db),
-            pool,
-            permit: Some(permit),
-        })
-    }
-
-    fn run<T>(
-        &self,
-        read: impl FnOnce(&Connection) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        match &self.db {
-            Some(db) => read(db),
-            None => Err(StoreError::Failed(
-                "a reading connection is missing".to_owned(),
-            )),
-        }
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        let is_closed = self
-            .permit
-            .as_ref()
-            .is_none_or(|permit| permit.semaphore().is_closed());
-        if let Some(db) = self.db.take()
-            && db.is_autocommit()
-            && !is_closed
-        {
-            self.pool.idle().push(db);
-        }
-        // The connection is back before somebody else is let in.
-        drop(self.permit.take());
     }
 }
 

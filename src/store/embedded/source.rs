@@ -1,18 +1,19 @@
 //! Where candidates come from: ordered streams of creation sequences, merged.
 //!
-//! A key's postings are read in small chunks that grow, so that a page reads little more than it
-//! shows. A source may yield more than its predicate names; [`Candidates`] says so.
+//! A source may yield more than its predicate names; [`Candidates`] says so.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::ops::ControlFlow;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::fhir::resource_type::ResourceType;
 use crate::search::key::Key;
-use crate::search::plan::{KeyRange, Order, Predicate};
+use crate::search::plan::{KeyRange, Predicate};
 use crate::store::StoreError;
 use crate::store::embedded::row;
+use crate::store::embedded::walk::{Bounds, Walk};
 
 /// Distinct keys in a range up to which their postings are merged rather than collected.
 const RANGE_KEYS_MAX: usize = 8;
@@ -20,19 +21,8 @@ const RANGE_KEYS_MAX: usize = 8;
 /// Postings of a range that are collected and sorted; wider ranges are tested instead.
 const RANGE_POSTINGS_MAX: usize = 8192;
 
-/// Postings read at once at most.
-const CHUNK_ROWS_MAX: usize = 1024;
-
-/// Which sequences are wanted, in which order.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
-    /// The order.
-    pub(super) order: Order,
-    /// The lowest sequence that counts.
-    pub(super) low: i64,
-    /// The highest sequence that counts.
-    pub(super) high: i64,
-}
+/// Rows of an index that are read in the time of one seek.
+const SEEK_ROWS: usize = 8;
 
 /// The candidates of a driver, in order, each once.
 pub(super) struct Candidates<'a> {
@@ -41,6 +31,7 @@ pub(super) struct Candidates<'a> {
     chunk_rows: usize,
     type_key: Option<&'a Key>,
     chart_type: Option<ResourceType>,
+    rows_left: usize,
     sources: Vec<Source>,
     heads: BinaryHeap<Reverse<(i64, usize)>>,
     is_superset: bool,
@@ -56,6 +47,8 @@ pub(super) struct Reading<'a> {
     pub(super) type_key: Option<&'a Key>,
     /// The only type that is wanted of a compartment.
     pub(super) chart_type: Option<ResourceType>,
+    /// How many rows may be read before the first candidate is known.
+    pub(super) rows_max: usize,
 }
 
 enum Source {
@@ -63,37 +56,31 @@ enum Source {
     Sorted(std::vec::IntoIter<i64>),
 }
 
-/// Postings of a key, or all resources, read chunk by chunk.
-struct Walk {
-    key: Option<Key>,
-    rest: Bounds,
-    chunk: std::vec::IntoIter<i64>,
-    chunk_rows: usize,
-    is_done: bool,
-}
-
 impl<'a> Candidates<'a> {
-    /// The candidates of `driver`.
+    /// The candidates of `driver`; `None` when too many rows would have to be read for the first.
     pub(super) fn new(
         db: &'a Connection,
         driver: &Predicate,
         reading: &Reading<'a>,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Option<Self>, StoreError> {
         let mut candidates = Self {
             db,
             bounds: reading.bounds,
-            chunk_rows: reading.chunk_rows.clamp(1, CHUNK_ROWS_MAX),
+            chunk_rows: reading.chunk_rows,
             type_key: reading.type_key,
             chart_type: reading.chart_type,
+            rows_left: reading.rows_max,
             sources: Vec::new(),
             heads: BinaryHeap::new(),
             is_superset: false,
         };
-        candidates.add(driver)?;
+        if candidates.add(driver)?.is_break() {
+            return Ok(None);
+        }
         for index in 0..candidates.sources.len() {
             candidates.advance(index)?;
         }
-        Ok(candidates)
+        Ok(Some(candidates))
     }
 
     /// Whether candidates may come for which the driver does not hold.
@@ -136,35 +123,45 @@ impl<'a> Candidates<'a> {
         Ok(())
     }
 
-    fn add(&mut self, driver: &Predicate) -> Result<(), StoreError> {
+    /// Adds what a driver yields; breaks off when that takes too many rows.
+    fn add(&mut self, driver: &Predicate) -> Result<ControlFlow<()>, StoreError> {
         match driver {
-            Predicate::Nothing => {}
-            Predicate::All => self.walk(None),
-            Predicate::Key(key) => self.walk(Some(key.clone())),
-            Predicate::Range(range) => self.add_range(range)?,
-            Predicate::Compartment(owner) => self.add_chart(*owner)?,
-            Predicate::Ids(ids) => self.add_ids(ids)?,
+            Predicate::Nothing => Ok(ControlFlow::Continue(())),
+            Predicate::All => Ok(self.walk(None)),
+            Predicate::Key(key) => Ok(self.walk(Some(key.clone()))),
+            Predicate::Range(range) => self.add_range(range),
+            Predicate::Compartment(owner) => self.add_chart(*owner),
+            Predicate::Ids(ids) => self.add_ids(ids),
             Predicate::Or(any) => {
                 for one in any {
-                    self.add(one)?;
+                    if self.add(one)?.is_break() {
+                        return Ok(ControlFlow::Break(()));
+                    }
                 }
+                Ok(ControlFlow::Continue(()))
             }
             Predicate::LastUpdated { .. } | Predicate::And(_) | Predicate::Not(_) => {
                 self.is_superset = true;
-                self.walk(None);
+                Ok(self.walk(None))
             }
         }
-        Ok(())
     }
 
-    fn walk(&mut self, key: Option<Key>) {
-        self.sources.push(Source::Walk(Walk {
-            key,
-            rest: self.bounds,
-            chunk: Vec::new().into_iter(),
-            chunk_rows: self.chunk_rows,
-            is_done: false,
-        }));
+    /// Notes that rows are read before the first candidate is known.
+    fn spend(&mut self, rows: usize) -> ControlFlow<()> {
+        match self.rows_left.checked_sub(rows) {
+            Some(left) => {
+                self.rows_left = left;
+                ControlFlow::Continue(())
+            }
+            None => ControlFlow::Break(()),
+        }
+    }
+
+    fn walk(&mut self, key: Option<Key>) -> ControlFlow<()> {
+        let walk = Walk::new(key, self.bounds, self.chunk_rows);
+        self.sources.push(Source::Walk(walk));
+        self.spend(SEEK_ROWS)
     }
 
     fn sorted(&mut self, mut sequences: Vec<i64>) {
@@ -175,21 +172,20 @@ impl<'a> Candidates<'a> {
         self.sources.push(Source::Sorted(sequences.into_iter()));
     }
 
-    fn add_range(&mut self, range: &KeyRange) -> Result<(), StoreError> {
+    fn add_range(&mut self, range: &KeyRange) -> Result<ControlFlow<()>, StoreError> {
         if let Some(keys) = self.keys_in(range)? {
-            for key in keys {
-                self.walk(Some(key));
-            }
-            return Ok(());
+            return Ok(keys.into_iter().try_for_each(|key| self.walk(Some(key))));
         }
         let mut sequences = Vec::new();
-        let is_whole = postings_in(self.db, range, RANGE_POSTINGS_MAX, |sequence| {
+        let max = RANGE_POSTINGS_MAX.min(self.rows_left);
+        let is_whole = postings_in(self.db, range, max, |sequence| {
             sequences.push(sequence);
             true
         })?;
         if is_whole {
+            let spent = self.spend(sequences.len());
             self.sorted(sequences);
-            return Ok(());
+            return Ok(spent);
         }
         // So many match that walking the type finds a page soon. A parameter's number belongs to
         // one type, so that any match tells which.
@@ -198,22 +194,24 @@ impl<'a> Candidates<'a> {
             Some(sequence) if is_of_one_parameter(range) => self.type_key_of(*sequence)?,
             _ => None,
         };
-        self.walk(type_key);
-        Ok(())
+        Ok(self.walk(type_key))
     }
 
     /// The distinct keys of a range, unless there are too many of them.
     fn keys_in(&self, range: &KeyRange) -> Result<Option<Vec<Key>>, StoreError> {
         let first = "SELECT k FROM post WHERE k >= ?1 AND k < ?2 ORDER BY k LIMIT 1";
         let behind = "SELECT k FROM post WHERE k > ?1 AND k < ?2 ORDER BY k LIMIT 1";
+        let mut first = Some(self.db.prepare_cached(first)?);
+        let mut behind = self.db.prepare_cached(behind)?;
         let mut keys = Vec::new();
-        let mut statement = self.db.prepare_cached(first)?;
         let mut low = range.low.clone();
         for _seek in 0..RANGE_KEYS_MAX {
             let bounds = params![low.as_bytes(), range.high.as_bytes()];
-            let key = statement.query_row(bounds, |row| {
-                Ok(Key::from_bytes(row.get_ref(0)?.as_blob()?))
-            });
+            let read = |row: &Row<'_>| Ok(Key::from_bytes(row.get_ref(0)?.as_blob()?));
+            let key = match first.take() {
+                Some(mut first) => first.query_row(bounds, read),
+                None => behind.query_row(bounds, read),
+            };
             let Some(key) = key.optional()? else {
                 return Ok(Some(keys));
             };
@@ -221,7 +219,6 @@ impl<'a> Candidates<'a> {
                 keys.push(key.clone());
             }
             low = key;
-            statement = self.db.prepare_cached(behind)?;
         }
         Ok(None)
     }
@@ -235,26 +232,33 @@ impl<'a> Candidates<'a> {
         Ok(number.and_then(ResourceType::from_number).map(Key::of_type))
     }
 
-    fn add_chart(&mut self, owner: i64) -> Result<(), StoreError> {
+    fn add_chart(&mut self, owner: i64) -> Result<ControlFlow<()>, StoreError> {
         let (first, last) = match self.chart_type {
             Some(only) => (only.number(), only.number()),
             None => (0, u16::MAX),
         };
-        let select = "SELECT rid FROM cmp WHERE c = ?1 AND y BETWEEN ?2 AND ?3";
+        let select = "SELECT rid FROM cmp WHERE c = ?1 AND y BETWEEN ?2 AND ?3 LIMIT ?4";
         let mut statement = self.db.prepare_cached(select)?;
-        let rows = statement.query_map(params![owner, first, last], |row| row.get(0))?;
+        // One more than may be read tells that there are too many.
+        let limit = row::limit(self.rows_left.saturating_add(1));
+        let rows = statement.query_map(params![owner, first, last, limit], |row| row.get(0))?;
         let sequences = rows.collect::<Result<Vec<_>, _>>()?;
+        let spent = self.spend(sequences.len());
         self.sorted(sequences);
-        Ok(())
+        Ok(spent)
     }
 
-    fn add_ids(&mut self, ids: &[String]) -> Result<(), StoreError> {
+    fn add_ids(&mut self, ids: &[String]) -> Result<ControlFlow<()>, StoreError> {
         let only = self.type_key.and_then(type_of);
         let types: Vec<_> = match only {
             Some(only) => vec![only],
             None if self.type_key.is_some() => Vec::new(),
             None => ResourceType::all().collect(),
         };
+        let seeks = ids.len().saturating_mul(types.len());
+        if self.spend(seeks.saturating_mul(SEEK_ROWS)).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
         let select = "SELECT rid FROM res WHERE y = ?1 AND id = ?2 AND k IS NOT NULL";
         let mut statement = self.db.prepare_cached(select)?;
         let mut sequences = Vec::new();
@@ -268,80 +272,7 @@ impl<'a> Candidates<'a> {
             }
         }
         self.sorted(sequences);
-        Ok(())
-    }
-}
-
-impl Bounds {
-    /// A number by which sequences come in this order; its own inverse.
-    fn ranked(self, sequence: i64) -> i64 {
-        match self.order {
-            Order::NewestFirst => !sequence,
-            Order::OldestFirst => sequence,
-        }
-    }
-
-    /// What is left behind a sequence; `None` when nothing is.
-    fn behind(self, sequence: i64) -> Option<Self> {
-        Some(match self.order {
-            Order::NewestFirst => Self {
-                high: sequence.checked_sub(1)?,
-                ..self
-            },
-            Order::OldestFirst => Self {
-                low: sequence.checked_add(1)?,
-                ..self
-            },
-        })
-    }
-}
-
-impl Walk {
-    fn next(&mut self, db: &Connection) -> Result<Option<i64>, StoreError> {
-        if let Some(sequence) = self.chunk.next() {
-            return Ok(Some(sequence));
-        }
-        if self.is_done {
-            return Ok(None);
-        }
-        let sequences = self.read(db)?;
-        self.is_done = sequences.len() < self.chunk_rows;
-        self.chunk_rows = (self.chunk_rows * 4).min(CHUNK_ROWS_MAX);
-        if let Some(last) = sequences.last() {
-            match self.rest.behind(*last) {
-                Some(rest) => self.rest = rest,
-                None => self.is_done = true,
-            }
-        }
-        self.chunk = sequences.into_iter();
-        Ok(self.chunk.next())
-    }
-
-    fn read(&self, db: &Connection) -> Result<Vec<i64>, StoreError> {
-        let select = match (&self.key, self.rest.order) {
-            (Some(_), Order::NewestFirst) => {
-                "SELECT rid FROM post WHERE k = ?4 AND rid BETWEEN ?1 AND ?2
-                ORDER BY rid DESC LIMIT ?3"
-            }
-            (Some(_), Order::OldestFirst) => {
-                "SELECT rid FROM post WHERE k = ?4 AND rid BETWEEN ?1 AND ?2
-                ORDER BY rid LIMIT ?3"
-            }
-            (None, Order::NewestFirst) => {
-                "SELECT rid FROM res WHERE rid BETWEEN ?1 AND ?2 AND k IS NOT NULL
-                AND ?4 IS NULL ORDER BY rid DESC LIMIT ?3"
-            }
-            (None, Order::OldestFirst) => {
-                "SELECT rid FROM res WHERE rid BETWEEN ?1 AND ?2 AND k IS NOT NULL
-                AND ?4 IS NULL ORDER BY rid LIMIT ?3"
-            }
-        };
-        let (low, high) = (self.rest.low, self.rest.high);
-        let key = self.key.as_ref().map(Key::as_bytes);
-        let mut statement = db.prepare_cached(select)?;
-        let bounds = params![low, high, row::limit(self.chunk_rows), key];
-        let rows = statement.query_map(bounds, |row| row.get(0))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        Ok(ControlFlow::Continue(()))
     }
 }
 

@@ -247,7 +247,7 @@ async fn a_body_over_the_limit_is_too_large() {
 async fn reads_work_off_the_calling_thread_too() {
     let directory = TempDir::new().unwrap();
     let store = open(directory.path(), |settings| {
-        settings.point_reads_inline = false;
+        settings.short_reads_inline = false;
     });
     let first = version("Patient/a", 1);
     let second = next(&first);

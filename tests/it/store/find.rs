@@ -176,7 +176,7 @@ fn random_type(random: &mut Random) -> ResourceType {
 async fn fill(store: &dyn Store, random: &mut Random) -> Model {
     let mut model = Vec::new();
     let mut puts = Vec::new();
-    for number in 0..150_i64 {
+    for number in 0..400_i64 {
         let text = format!("{}/r{}", TYPES[random.index(3)], number % 60);
         let mut one = version(&text, 10 + number * 3);
         if model
@@ -249,10 +249,14 @@ async fn random_plans_agree_with_a_naive_evaluation(open: OpenStore) {
             } else {
                 Order::OldestFirst
             },
-            after: random.one_in(3).then(|| random.whole(480)),
-            high_water: random.one_in(3).then(|| random.whole(480)),
+            after: random.one_in(3).then(|| random.whole(1250)),
+            high_water: random.one_in(3).then(|| random.whole(1250)),
             limit: 1 + random.index(25),
-            examined_max: 1 + random.index(60),
+            examined_max: if random.one_in(3) {
+                usize::MAX
+            } else {
+                1 + random.index(60)
+            },
         };
         let expected = model.matches(&plan, &window);
         let found = page_through(store, &plan, &window).await;
