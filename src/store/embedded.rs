@@ -51,10 +51,9 @@ pub struct EmbeddedSettings {
     /// How much of the records is read through a memory map by each connection, in bytes; 0 for
     /// none. Mapped pages count as resident once for every connection.
     pub mmap_bytes: u32,
-    /// Short reads on calling threads at a time.
-    pub short_reads_max: u32,
-    /// Threads for all other reads.
-    pub reader_threads: u32,
+    /// Reading connections at most: half for short reads on calling threads, half with a thread of
+    /// their own for all other reads.
+    pub readers_max: u32,
     /// How long a read waits for a connection and a write for its place in the queue before they
     /// find the store unavailable, in ms.
     pub wait_ms_max: u64,
@@ -80,12 +79,13 @@ pub struct EmbeddedSettings {
 
 impl EmbeddedSettings {
     fn readers(&self, path: PathBuf) -> ReaderSettings {
+        let threads = (self.readers_max / 2).max(1);
         ReaderSettings {
             path,
             cache_bytes: self.reader_cache_bytes,
             mmap_bytes: self.mmap_bytes,
-            here_max: self.short_reads_max.max(1),
-            threads: self.reader_threads.max(1),
+            here_max: self.readers_max.saturating_sub(threads).max(1),
+            threads,
             wait_ms_max: self.wait_ms_max,
         }
     }
@@ -98,8 +98,7 @@ impl Default for EmbeddedSettings {
             writer_cache_bytes: 64 << 20,
             reader_cache_bytes: 12 << 20,
             mmap_bytes: 0,
-            short_reads_max: 8,
-            reader_threads: 4,
+            readers_max: 8,
             wait_ms_max: 10_000,
             short_reads_inline: true,
             queue_jobs_max: 1024,
