@@ -342,7 +342,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn anything_comes_back(json: Vec<u8>, version_id: i64, address in "[A-Z][a-z]{1,20}/.{1,64}") {
+        fn anything_comes_back(
+            json: Vec<u8>,
+            version_id: i64,
+            address in "[A-Z][a-z]{1,20}/.{1,64}",
+        ) {
             let binding = Binding { address: &address, version_id };
             let seals = built_in();
             let body = seals.seal(&key(1), &binding, &json).unwrap();
