@@ -1,0 +1,213 @@
+//! The real program, killed while clients write, and stopped by a signal.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::join_all;
+use http::{Method, Request, StatusCode};
+use http_body_util::Full;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::server::{Answer, HttpClient, bundle, client, entry, exchange, patient};
+
+const KILLS: u64 = 3;
+const WRITERS: usize = 4;
+const BUNDLE_ENTRIES: usize = 5;
+
+/// The program, serving.
+struct Program {
+    child: Child,
+    base: String,
+}
+
+impl Program {
+    /// Starts it and waits until it says that it listens.
+    fn start(directory: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_vesta"))
+            .args([
+                "serve",
+                "--access",
+                "open",
+                "--listen",
+                "127.0.0.1:0",
+                "--log",
+                "error",
+            ])
+            .arg("--store")
+            .arg(format!("embedded:{}", directory.display()))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let stdout = child.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        let base = line.trim().strip_prefix("vesta is listening on ");
+        let base = base
+            .unwrap_or_else(|| panic!("it said {line:?}"))
+            .to_owned();
+        Self { child, base }
+    }
+
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to stop; how it ended.
+    fn terminate(mut self) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+        assert!(sent.success());
+        self.child.wait().unwrap().code()
+    }
+}
+
+async fn send(
+    client: &HttpClient,
+    method: Method,
+    url: &str,
+    body: &Value,
+) -> Result<Answer, String> {
+    let request = Request::builder().method(method).uri(url);
+    let request = request.header("content-type", "application/fhir+json");
+    let body = if body.is_null() {
+        Bytes::new()
+    } else {
+        body.to_string().into()
+    };
+    exchange(client, request.body(Full::new(body)).unwrap()).await
+}
+
+/// `Type/id/_history/version` behind the base.
+fn relative(location: &str) -> String {
+    location.split_once("/fhir/").unwrap().1.to_owned()
+}
+
+/// Writes single resources and bundles by turns until the server is gone; every location that
+/// was acknowledged goes to `acknowledged`.
+async fn write_until_killed(base: String, number: usize, acknowledged: Arc<Mutex<Vec<String>>>) {
+    static BUNDLES: AtomicUsize = AtomicUsize::new(0);
+    let client = client();
+    loop {
+        let single = patient(&format!("Single{number}"));
+        let Ok(answer) = send(&client, Method::POST, &format!("{base}/Patient"), &single).await
+        else {
+            return;
+        };
+        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
+        acknowledged
+            .lock()
+            .unwrap()
+            .push(relative(answer.header("location")));
+        let family = format!("Bundle{}x", BUNDLES.fetch_add(1, Ordering::Relaxed));
+        let entries = vec![entry("POST", "Patient", Some(&patient(&family))); BUNDLE_ENTRIES];
+        let sent = bundle("transaction", &entries);
+        let Ok(answer) = send(&client, Method::POST, &base, &sent).await else {
+            return;
+        };
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        let body = answer.json();
+        let entries = body["entry"].as_array().unwrap().iter();
+        let locations = entries.map(|e| relative(e["response"]["location"].as_str().unwrap()));
+        acknowledged.lock().unwrap().extend(locations);
+    }
+}
+
+/// How many patients there are of every bundle, by walking the whole search.
+async fn bundles(client: &HttpClient, base: &str) -> HashMap<String, usize> {
+    let mut found = HashMap::new();
+    let mut url = Some(format!("{base}/Patient?family=Bundle&_count=500"));
+    while let Some(here) = url {
+        let page = send(client, Method::GET, &here, &Value::Null)
+            .await
+            .unwrap();
+        assert_eq!(page.status, StatusCode::OK, "{}", page.text());
+        let page = page.json();
+        for entry in page["entry"].as_array().unwrap_or(&Vec::new()) {
+            let family = entry["resource"]["name"][0]["family"].as_str().unwrap();
+            *found.entry(family.to_owned()).or_default() += 1;
+        }
+        let links = page["link"].as_array().unwrap();
+        let next = links.iter().find(|link| link["relation"] == "next");
+        url = next.map(|link| link["url"].as_str().unwrap().to_owned());
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn acknowledged_writes_survive_kills() {
+    let directory = TempDir::new().unwrap();
+    let acknowledged = Arc::new(Mutex::new(Vec::new()));
+    for round in 0..KILLS {
+        let program = Program::start(directory.path());
+        let writers: Vec<_> = (0..WRITERS)
+            .map(|number| {
+                let acknowledged = Arc::clone(&acknowledged);
+                tokio::spawn(write_until_killed(
+                    program.base.clone(),
+                    number,
+                    acknowledged,
+                ))
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_millis(400 + round * 130)).await;
+        program.kill();
+        for writer in writers {
+            writer.await.unwrap();
+        }
+    }
+    let acknowledged = acknowledged.lock().unwrap().clone();
+    assert!(
+        acknowledged.len() > 10,
+        "too few writes: {}",
+        acknowledged.len()
+    );
+    let program = Program::start(directory.path());
+    let client = client();
+    for location in &acknowledged {
+        let url = format!("{}/{location}", program.base);
+        let answer = send(&client, Method::GET, &url, &Value::Null)
+            .await
+            .unwrap();
+        assert_eq!(
+            answer.status,
+            StatusCode::OK,
+            "{location}: {}",
+            answer.text()
+        );
+    }
+    for (family, count) in bundles(&client, &program.base).await {
+        assert_eq!(count, BUNDLE_ENTRIES, "half of {family} was written");
+    }
+    assert_eq!(program.terminate(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_stops_with_nothing_lost() {
+    let directory = TempDir::new().unwrap();
+    let program = Program::start(directory.path());
+    let client = client();
+    let base = program.base.clone();
+    let url = format!("{base}/Patient");
+    let resource = patient("Terminated");
+    let writes = (0..8).map(|_| send(&client, Method::POST, &url, &resource));
+    for answer in join_all(writes).await {
+        assert_eq!(answer.unwrap().status, StatusCode::CREATED);
+    }
+    // The client's connections are idle and still open.
+    assert_eq!(program.terminate(), Some(0));
+    let program = Program::start(directory.path());
+    let url = format!("{}/Patient?family=Terminated", program.base);
+    let found = send(&client, Method::GET, &url, &Value::Null)
+        .await
+        .unwrap();
+    assert_eq!(found.json()["total"], 8);
+    assert_eq!(program.terminate(), Some(0));
+}
