@@ -42,7 +42,10 @@ pub(super) async fn commit(store: &Inner, batch: Batch) -> Result<(), StoreError
     if let Some(document) = writes.lone_create() {
         return create(store, document).await;
     }
-    let _turn = if batch.puts.len() >= LARGE_PUTS_MIN {
+    let is_large = batch.puts.len() >= LARGE_PUTS_MIN;
+    // The commands hold everything again.
+    drop(batch);
+    let _turn = if is_large {
         let _waiting = store.pool.wait();
         let turn = store.large_transactions.acquire().await;
         Some(turn.map_err(|_closed| StoreError::Unavailable("the store closes".to_owned()))?)

@@ -81,26 +81,29 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn new(plan: &'a Plan, window: &Window, lengths: &'a Lengths) -> Self {
-        let step = if plan.residual == Predicate::All {
-            window.limit
-        } else {
-            window.limit.saturating_mul(2).max(STEP_MIN)
-        };
-        Self {
+        let mut walk = Self {
             plan,
             lengths,
             window: window.clone(),
-            step,
+            step: window.limit,
             examined: 0,
             found: Vec::new(),
             stopped_at: None,
+        };
+        if !walk.is_driver_only() {
+            walk.step = walk.step.saturating_mul(2).max(STEP_MIN);
         }
+        walk
+    }
+
+    fn is_driver_only(&self) -> bool {
+        self.plan.residual == Predicate::All
     }
 
     /// Takes the next candidates; false when the walk is over.
     ///
-    /// A step is a query of its own, so that the server works ahead little of what is needed. One
-    /// that has to sort anyway is asked for all at once.
+    /// A step is a query of its own, so that the server does not work far ahead of what is needed.
+    /// Where it has to sort all candidates anyway, they are asked for at once, unless all match.
     async fn step(&mut self, store: &Inner) -> Result<bool, StoreError> {
         let Some(driver) = driver(self.plan, &bounds(&self.window), self.lengths) else {
             return Ok(false);
@@ -112,11 +115,8 @@ impl<'a> Walk<'a> {
             .saturating_sub(self.examined);
         // One more tells whether there is more.
         let most = left.saturating_add(1);
-        let limit = if driver.is_ordered {
-            self.step.min(most)
-        } else {
-            most
-        };
+        let in_steps = driver.is_ordered || (driver.is_exact && self.is_driver_only());
+        let limit = if in_steps { self.step.min(most) } else { most };
         let mut cursor = self.open(store, &driver, limit).await?;
         let mut taken = 0;
         while advance(&mut cursor).await? {
@@ -150,13 +150,14 @@ impl<'a> Walk<'a> {
             Order::OldestFirst => 1,
         };
         let limit = limit.min(LIMIT_MAX);
+        // One more than is needed, so that the server knows the end when nothing is left.
+        let batch_size = self.step.min(limit).min(BATCH_MAX).saturating_add(1);
         let mut find = store
             .res
             .find(driver.filter.clone())
             .sort(doc! { "n": order })
             .limit(i64::try_from(limit).unwrap_or(i64::MAX))
-            // One more than a page, so that the server knows the end when the page is the last.
-            .batch_size(u32::try_from(limit.min(BATCH_MAX) + 1).unwrap_or(u32::MAX))
+            .batch_size(u32::try_from(batch_size).unwrap_or(u32::MAX))
             .max_time(store.read_time_max());
         if let Some(index) = driver.index {
             find = find.hint(Hint::Name(index.to_owned()));

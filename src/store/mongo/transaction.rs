@@ -25,7 +25,7 @@ const PAUSE_MS_MAX: u64 = 500;
 const TRIES_MAX: u32 = 60;
 
 /// How often a commit whose outcome is unknown is sent again.
-const COMMITS_MAX: u32 = 5;
+const COMMITS_MAX: u32 = 3;
 
 /// What a transaction does; may run several times.
 #[async_trait]
