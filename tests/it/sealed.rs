@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use http::{Method, StatusCode};
+use mongodb::bson::{RawDocumentBuf, doc};
 use serde_json::{Value, json};
 
 use crate::support::server::{Backend, TestServer, entry, on_both_stores};
@@ -99,11 +100,30 @@ fn files(directory: &Path) -> Vec<PathBuf> {
 }
 
 /// What the store consists of: names and raw bytes.
-fn raw(server: &TestServer) -> Vec<(String, Vec<u8>)> {
+async fn raw(server: &TestServer) -> Vec<(String, Vec<u8>)> {
     let files = files(server.directory()).into_iter();
-    files
+    let mut raw: Vec<_> = files
         .map(|path| (path.display().to_string(), fs::read(&path).unwrap()))
-        .collect()
+        .collect();
+    let Some(database) = server.database() else {
+        return raw;
+    };
+    let client = mongodb::Client::with_uri_str(database.uri()).await.unwrap();
+    let name = client.default_database().unwrap().name().to_owned();
+    for name in [format!("{name}_keys"), name] {
+        let database = client.database(&name);
+        for collection in database.list_collection_names().await.unwrap() {
+            let documents = database.collection::<RawDocumentBuf>(&collection);
+            let mut cursor = documents.find(doc! {}).await.unwrap();
+            while cursor.advance().await.unwrap() {
+                raw.push((
+                    format!("{name}.{collection}"),
+                    cursor.current().as_bytes().to_vec(),
+                ));
+            }
+        }
+    }
+    raw
 }
 
 fn contains(bytes: &[u8], secret: &str) -> bool {
@@ -125,7 +145,7 @@ async fn the_store_shows_nothing_of_a_patient(backend: Backend) {
         if stopped {
             server.stop().await;
         }
-        let raw = raw(&server);
+        let raw = raw(&server).await;
         let bytes: usize = raw.iter().map(|(_, bytes)| bytes.len()).sum();
         assert!(bytes > 1000, "the store is somewhere else");
         for (name, bytes) in &raw {

@@ -11,10 +11,13 @@ use tempfile::TempDir;
 use vesta::config::{AccessMode, Config};
 use vesta::server::Server;
 
+use crate::support::mongod::TestDatabase;
+
 /// Which store a server runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Backend {
     Embedded,
+    Mongo,
 }
 
 /// A running server with a store of its own.
@@ -24,6 +27,7 @@ pub(crate) struct TestServer {
     server: Option<Server>,
     client: HttpClient,
     directory: TempDir,
+    database: Option<TestDatabase>,
 }
 
 /// An answer.
@@ -48,11 +52,17 @@ impl TestServer {
             ..Config::default()
         };
         config.keys.file = Some(directory.path().join("vesta.key"));
-        match backend {
+        let database = match backend {
             Backend::Embedded => {
                 config.store = format!("embedded:{}", directory.path().join("data").display());
+                None
             }
-        }
+            Backend::Mongo => {
+                let database = TestDatabase::new().await;
+                config.store = database.uri();
+                Some(database)
+            }
+        };
         change(&mut config);
         let server = Server::start(&config).await.unwrap();
         Self {
@@ -61,6 +71,7 @@ impl TestServer {
             server: Some(server),
             client: client(),
             directory,
+            database,
         }
     }
 
@@ -84,6 +95,11 @@ impl TestServer {
     /// Where its files are.
     pub(crate) fn directory(&self) -> &std::path::Path {
         self.directory.path()
+    }
+
+    /// Its database, when it runs on MongoDB.
+    pub(crate) fn database(&self) -> Option<&TestDatabase> {
+        self.database.as_ref()
     }
 
     /// Begins a request for a path below the FHIR base, or for an absolute URL.
@@ -251,6 +267,14 @@ macro_rules! on_both_stores {
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $case() {
                     super::$case(crate::support::server::Backend::Embedded).await;
+                }
+            )+
+        }
+        mod mongo {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    super::$case(crate::support::server::Backend::Mongo).await;
                 }
             )+
         }
