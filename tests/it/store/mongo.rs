@@ -184,7 +184,10 @@ async fn all_unavailable(store: &MongoStore, first: &Version) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_writers_in_two_processes_one_wins_a_reservation() {
     let database = TestDatabase::new().await;
-    let stores = [open(&database.uri()).await, open(&database.uri()).await];
+    let uri = database.uri();
+    // Both make the collections, at the same time.
+    let (one, other) = tokio::join!(open(&uri), open(&uri));
+    let stores = [one, other];
     for round in 0..3_i64 {
         let tasks = (0..64_i64).map(|writer| {
             let store = stores[usize::try_from(writer % 2).unwrap()].clone();
