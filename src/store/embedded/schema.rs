@@ -24,8 +24,11 @@ const PAGES_MAX: u32 = u32::MAX - 1;
 /// Bytes that a probe of the writer takes: about as much as a small write.
 const PROBE_BYTES: u32 = 8 * PAGE_BYTES;
 
-/// How long a connection waits for a lock of another one, in ms; only checkpoints take any.
+/// How long a reading connection waits for a lock, in ms; only emptying the log takes any.
 const BUSY_WAIT_MS: u64 = 5000;
+
+/// How long the writer waits for reads to end that keep it from emptying the log, in ms.
+const WRITER_WAIT_MS: u64 = 250;
 
 /// Prepared statements that a connection keeps.
 const STATEMENTS_MAX: usize = 64;
@@ -82,17 +85,22 @@ pub(super) fn open_writer(
     let db = Connection::open_with_flags(path, flags)?;
     db.pragma_update(None, "page_size", PAGE_BYTES)?;
     prepare(&db, settings.writer_cache_bytes, settings.mmap_bytes)?;
+    db.busy_timeout(Duration::from_millis(WRITER_WAIT_MS))?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "FULL")?;
     // Freed pages are zeroed, so that nothing of what was erased stays in the file.
     db.pragma_update(None, "secure_delete", true)?;
     db.pragma_update(None, "wal_autocheckpoint", settings.checkpoint_pages)?;
     // One huge batch does not leave a huge log behind.
-    let log_bytes = 2 * u64::from(settings.checkpoint_pages) * u64::from(PAGE_BYTES);
-    let log_bytes = i64::try_from(log_bytes).unwrap_or(i64::MAX);
+    let log_bytes = i64::try_from(log_bytes_max(settings)).unwrap_or(i64::MAX);
     db.pragma_update_and_check(None, "journal_size_limit", log_bytes, |_row| Ok(()))?;
     make_tables(&db, contents)?;
     Ok(db)
+}
+
+/// How large the write-ahead log may become, in bytes.
+pub(super) fn log_bytes_max(settings: &EmbeddedSettings) -> u64 {
+    2 * u64::from(settings.checkpoint_pages) * u64::from(PAGE_BYTES)
 }
 
 /// Opens a file for reading only; its writer has it open.

@@ -228,6 +228,56 @@ async fn one_broken_write_does_not_take_its_group_along() {
     store.check().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_stays_small_while_reads_overlap() {
+    let directory = TempDir::new().unwrap();
+    let pages: u32 = 100;
+    let store = open(directory.path(), |settings| {
+        settings.checkpoint_pages = pages;
+    });
+    let store = Arc::new(store);
+    commit(&*store, bulk(0, 20)).await.unwrap();
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let readers = (0..4).map(|_reader| {
+        let (store, stop) = (Arc::clone(&store), Arc::clone(&stop));
+        tokio::spawn(async move {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                assert_eq!(
+                    found(&*store, Predicate::Key(key(1, &[7]))).await.len() % 20,
+                    0
+                );
+                tokio::task::yield_now().await;
+            }
+        })
+    });
+    let readers: Vec<_> = readers.collect();
+    let log = directory.path().join("records.sqlite-wal");
+    let mut largest = 0;
+    for batch in 1..60 {
+        commit(&*store, bulk(batch * 20, 20)).await.unwrap();
+        largest = largest.max(std::fs::metadata(&log).unwrap().len());
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    for reader in readers {
+        reader.await.unwrap();
+    }
+    // Twice the pages of a checkpoint, and what one write adds.
+    assert!(largest < u64::from(pages) * 8192 * 3, "{largest}");
+}
+
+#[tokio::test]
+async fn a_write_whose_caller_goes_away_is_done() {
+    let directory = TempDir::new().unwrap();
+    let store = open(directory.path(), |_| {});
+    let one = version("Patient/a", 1);
+    let mut write = Box::pin(commit(&store, vec![create(&one, &[])]));
+    // It is queued when it is first asked how far it is.
+    assert!(futures::poll!(write.as_mut()).is_pending());
+    drop(write);
+    store.ready().await.unwrap();
+    assert_eq!(store.get(&one.address).await.unwrap(), Some(one));
+}
+
 #[tokio::test]
 async fn a_body_over_the_limit_is_too_large() {
     let directory = TempDir::new().unwrap();

@@ -1,7 +1,7 @@
 //! The thread that writes a file: groups, commits, answers.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
@@ -20,6 +20,10 @@ use crate::store::embedded::{EmbeddedSettings, document, erase};
 /// New versions in one commit from which on no further write joins it.
 const GROUP_PUTS_MAX: usize = 5000;
 
+/// How long the log is left alone after it could not be emptied: a long read must not hold up every
+/// write.
+const TRUNCATE_INTERVAL: Duration = Duration::from_secs(1);
+
 /// What the thread owns.
 pub(super) struct Thread {
     db: Connection,
@@ -32,8 +36,12 @@ pub(super) struct Thread {
     purged_ms: i64,
     /// How many writes the last group had.
     group_jobs_last: usize,
-    /// Whether the log still holds what was to be gone.
+    /// Whether the log still holds what was to be gone, or has grown too large.
     has_log_to_truncate: bool,
+    /// Not before this is it tried again.
+    truncate_at: Instant,
+    log_path: PathBuf,
+    log_bytes_max: u64,
     /// Held until the file is closed.
     _lock: Arc<File>,
 }
@@ -62,6 +70,9 @@ impl Thread {
             purged_ms: i64::MIN,
             group_jobs_last: 1,
             has_log_to_truncate: false,
+            truncate_at: Instant::now(),
+            log_path: log_of(path),
+            log_bytes_max: schema::log_bytes_max(settings),
             _lock: lock,
         })
     }
@@ -69,7 +80,7 @@ impl Thread {
     /// Writes what comes until the store is closed or gone.
     pub(super) fn run(mut self) {
         let mut next = None;
-        while let Some(first) = next.take().or_else(|| self.queue.recv().ok()) {
+        while let Some(first) = next.take().or_else(|| self.receive()) {
             if matches!(first.job, Job::Close) {
                 let closed = schema::truncate_log(&self.db).map(|_is_done| 0);
                 // The files are let go before the caller hears of it.
@@ -86,6 +97,18 @@ impl Thread {
             (group, next) = self.gather(first);
             self.run_group(group);
         }
+    }
+
+    /// Waits for a write; `None` when there will be no more.
+    fn receive(&mut self) -> Option<Request> {
+        while self.has_log_to_truncate {
+            match self.queue.recv_timeout(TRUNCATE_INTERVAL) {
+                Ok(request) => return Some(request),
+                Err(RecvTimeoutError::Timeout) => self.clean(),
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
+        }
+        self.queue.recv().ok()
     }
 
     /// The writes that are committed together with `first`, and one that must come behind them.
@@ -209,8 +232,14 @@ impl Thread {
             self.purged_ms = now_ms;
             drop(self.in_transaction(|db| document::purge(db, now_ms)));
         }
-        if self.has_log_to_truncate {
+        // Reads that overlap without a gap keep SQLite from beginning the log anew by itself.
+        let log_bytes = std::fs::metadata(&self.log_path).map_or(0, |file| file.len());
+        self.has_log_to_truncate |= log_bytes > self.log_bytes_max;
+        if self.has_log_to_truncate && Instant::now() >= self.truncate_at {
             self.has_log_to_truncate = !schema::truncate_log(&self.db).unwrap_or(false);
+            if self.has_log_to_truncate {
+                self.truncate_at = Instant::now() + TRUNCATE_INTERVAL;
+            }
         }
     }
 }
@@ -229,6 +258,13 @@ fn write(
             Ok(Ok(0))
         }
     }
+}
+
+/// The write-ahead log beside a file.
+fn log_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    PathBuf::from(name)
 }
 
 fn is_grouped(job: &Job) -> bool {
