@@ -22,6 +22,8 @@ pub struct Session {
 enum Identity {
     /// Nobody was asked for anything.
     Open,
+    /// Whoever holds the store's files and keys, on the command line.
+    Operator,
     /// Nobody showed a right.
     Anonymous,
 }
@@ -34,6 +36,11 @@ impl Session {
             AccessMode::Smart => Identity::Anonymous,
         };
         Self { identity }
+    }
+
+    /// The session of a command that was given the store and its keys.
+    pub const fn operator() -> Self {
+        Self { identity: Identity::Operator }
     }
 }
 
@@ -85,7 +92,7 @@ impl Grant {
 /// Decides whether the session may do what it intends.
 pub fn check(session: &Session, intent: Intent) -> Result<Grant, Outcome> {
     match session.identity {
-        Identity::Open => Ok(Grant { intent }),
+        Identity::Open | Identity::Operator => Ok(Grant { intent }),
         Identity::Anonymous => Err(Outcome::new(
             Kind::Unauthenticated,
             "This request carries no access token: sign in and send one.",

@@ -4,8 +4,10 @@
 //! names, options and the line `vesta is listening on ...` do not change.
 
 pub mod dictionary;
+mod demo;
 pub mod distill;
 pub mod generate;
+mod import;
 mod keys;
 mod logging;
 mod serve;
@@ -35,6 +37,12 @@ struct Arguments {
 enum Command {
     /// Run the server until it is told to stop (SIGTERM, Ctrl-C).
     Serve(Settings),
+    /// Run a server with synthetic patients, to look around in.
+    Demo(demo::DemoArguments),
+    /// Load files into a store.
+    Import(import::ImportArguments),
+    /// Write synthetic patients as transaction Bundles.
+    Generate(generate::GenerateArguments),
     /// Show or change the keys that seal the records.
     Keys {
         #[command(subcommand)]
@@ -114,6 +122,9 @@ pub fn run() -> ExitCode {
 fn carry_out(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(settings) => serve::run(&settings),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Import(arguments) => import::run(&arguments),
+        Command::Generate(arguments) => generate::run(&arguments),
         Command::Keys { action, settings } => keys::run(action, &settings),
         Command::CapabilityStatement => print_capability_statement(),
         Command::Distill { package, out } => {

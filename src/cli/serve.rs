@@ -16,9 +16,6 @@ pub(super) fn run(settings: &Settings) -> Result<(), Failure> {
 }
 
 async fn serve(config: &Config) -> Result<(), Failure> {
-    // Signals are taken before the server says it is ready: one that comes right then counts.
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
     let server = Server::start(config).await?;
     writeln!(
         std::io::stdout(),
@@ -26,6 +23,13 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         server.base_url()
     )?;
     std::io::stdout().flush()?;
+    until_stopped(server).await
+}
+
+/// Waits for SIGTERM or Ctrl-C and stops the server.
+pub(super) async fn until_stopped(server: Server) -> Result<(), Failure> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

@@ -24,12 +24,15 @@ use crate::interaction::update;
 use crate::outcome::kind::Kind;
 use crate::outcome::{Issue, Outcome};
 use crate::store::Method;
+use crate::store::batch::Reservation;
 
 /// A transaction.
 #[derive(Debug, Clone)]
 pub struct TransactionRequest {
     /// The entries in the order of the Bundle.
     pub entries: Vec<EntryRequest>,
+    /// A mark set in the same commit; the transaction fails to commit when it is set already.
+    pub once: Option<Reservation>,
 }
 
 /// What one entry came to before the commit.
@@ -49,6 +52,9 @@ pub async fn transaction(
     let mut retry = Retry::new(ctx);
     loop {
         let mut stage = Stage::default();
+        if let Some(mark) = &request.once {
+            stage.reserve(mark.clone());
+        }
         let staged = stage_entries(ctx, grant, &mut stage, &entries).await?;
         if let Some(committed) = stage.commit(ctx, grant).await? {
             return answers(ctx, grant, &entries, staged, &committed).await;

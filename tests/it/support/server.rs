@@ -280,4 +280,3 @@ macro_rules! on_both_stores {
         }
     };
 }
-pub(crate) use on_both_stores;

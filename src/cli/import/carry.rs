@@ -1,0 +1,239 @@
+//! One file into the store.
+
+use std::io::BufRead;
+use std::path::Path;
+
+use indicatif::ProgressBar;
+
+use crate::access::Grant;
+use crate::cli::import::source::Source;
+use crate::fhir::id;
+use crate::fhir::json;
+use crate::fhir::resource::{Node, Object, Resource};
+use crate::interaction::Context;
+use crate::interaction::bundle::{EntryAnswer, EntryRequest, Verb, read_bundle};
+use crate::interaction::stage::Written;
+use crate::interaction::transaction::{TransactionRequest, transaction};
+use crate::interaction::update::{Precondition, Target};
+use crate::outcome::Outcome;
+use crate::outcome::kind::Kind;
+
+/// Resources of NDJSON written in one commit.
+const LINES_AT_ONCE_MAX: usize = 500;
+
+/// Problems told in full; of the others only the number.
+const PROBLEMS_TOLD_MAX: usize = 20;
+
+/// Carries files into a store.
+pub(super) struct Carrier {
+    /// What interactions work with.
+    pub(super) ctx: Context,
+    /// The operator's right.
+    pub(super) grant: Grant,
+    /// Shows how far it is.
+    pub(super) bar: ProgressBar,
+}
+
+/// What came of one file or of all.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    /// Resources written.
+    pub(super) written: u64,
+    /// Resources that were there already.
+    pub(super) unchanged: u64,
+    /// Bundles that an earlier run imported.
+    pub(super) files_known: u64,
+    /// Files and lines that could not be imported.
+    pub(super) failed: u64,
+    /// Why, for the first of them.
+    pub(super) problems: Vec<String>,
+}
+
+impl Report {
+    /// Adds another report.
+    pub(super) fn add(&mut self, other: Self) {
+        self.written += other.written;
+        self.unchanged += other.unchanged;
+        self.files_known += other.files_known;
+        self.failed += other.failed;
+        let room = PROBLEMS_TOLD_MAX.saturating_sub(self.problems.len());
+        self.problems.extend(other.problems.into_iter().take(room));
+    }
+
+    fn count(&mut self, answers: &[EntryAnswer]) {
+        for answer in answers {
+            match answer {
+                EntryAnswer::Written(Written::Unchanged(_) | Written::Absent) => {
+                    self.unchanged += 1;
+                }
+                EntryAnswer::Written(_) => self.written += 1,
+                _ => {}
+            }
+        }
+    }
+
+    fn fail(&mut self, place: &str, reason: &dyn std::fmt::Display) {
+        self.failed += 1;
+        if self.problems.len() < PROBLEMS_TOLD_MAX {
+            self.problems.push(format!("{place}: {reason}"));
+        }
+    }
+}
+
+impl Carrier {
+    /// Imports a file; what goes wrong is in the report.
+    pub(super) async fn carry(&self, source: &Source) -> Report {
+        let mut report = Report::default();
+        let carried = if source.is_ndjson {
+            self.carry_lines(source, &mut report).await
+        } else {
+            self.carry_document(source, &mut report).await
+        };
+        if let Err(outcome) = carried {
+            report.fail(&shown(&source.path), &outcome);
+        }
+        if !source.is_ndjson {
+            self.bar.inc(source.bytes);
+        }
+        report
+    }
+
+    async fn carry_document(&self, source: &Source, report: &mut Report) -> Result<(), Outcome> {
+        let bytes_max = self.ctx.settings.limits.body_bytes_max;
+        let bytes = source.read(u64::try_from(bytes_max).unwrap_or(u64::MAX)).map_err(unreadable)?;
+        let mark = format!("import {}", blake3::hash(&bytes).to_hex());
+        let resource = self.parse(&bytes)?;
+        drop(bytes);
+        let entries = self.entries_of(resource)?;
+        let reservation = self.ctx.records.reserve_for_good(&mark).await?;
+        if reservation.revision > 0 {
+            report.files_known += 1;
+            return Ok(());
+        }
+        let request = TransactionRequest { entries, once: Some(reservation) };
+        let answers = transaction(&self.ctx, &self.grant, request).await?;
+        report.count(&answers);
+        Ok(())
+    }
+
+    /// A transaction or batch as it stands; of any other Bundle the resources; else the resource.
+    fn entries_of(&self, resource: Resource) -> Result<Vec<EntryRequest>, Outcome> {
+        let settings = &self.ctx.settings;
+        if resource.resource_type().name() != "Bundle" {
+            return Ok(vec![self.put(0, resource)]);
+        }
+        if matches!(resource.object().get_str("type"), Some("transaction" | "batch")) {
+            let entries_max = settings.limits.bundle_entries_max;
+            let bundle = read_bundle(resource, &settings.base_url, entries_max)?;
+            return bundle.entries.into_iter().collect();
+        }
+        let mut entries = Vec::new();
+        for entry in resource.object().items("entry") {
+            let Some(Node::Object(object)) = entry.get("resource") else { continue };
+            let resource = Resource::from_object(object.clone()).map_err(not_a_resource)?;
+            entries.push(self.put(entries.len(), resource));
+        }
+        Ok(entries)
+    }
+
+    /// An update under the resource's own id, or under one made of its content.
+    fn put(&self, index: usize, mut resource: Resource) -> EntryRequest {
+        let id = match resource.id().filter(|id| id::is_valid(id)) {
+            Some(id) => id.to_owned(),
+            None => {
+                let mut bytes = Vec::new();
+                json::write_object(&mut bytes, resource.object());
+                blake3::hash(&bytes).to_hex().chars().take(32).collect()
+            }
+        };
+        resource.set_id(&id);
+        let condition = Precondition::default();
+        let verb = Verb::Put { resource, target: Target::Id(id), condition };
+        EntryRequest { index, full_url: None, verb }
+    }
+
+    async fn carry_lines(&self, source: &Source, report: &mut Report) -> Result<(), Outcome> {
+        let mut reader = source.open().map_err(unreadable)?;
+        let (mut number, mut waiting) = (0_usize, Vec::new());
+        let mut seen = std::collections::HashSet::new();
+        loop {
+            let mut line = Vec::new();
+            let read = reader.read_until(b'\n', &mut line).map_err(unreadable)?;
+            if read == 0 {
+                break;
+            }
+            number += 1;
+            self.bar.inc(u64::try_from(read).unwrap_or(0));
+            if line.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            let place = format!("{}:{number}", shown(&source.path));
+            match self.parse(&line) {
+                Ok(resource) => {
+                    let entry = self.put(waiting.len(), resource);
+                    if !seen.insert(key_of(&entry)) || waiting.len() == LINES_AT_ONCE_MAX {
+                        self.write(std::mem::take(&mut waiting), report).await;
+                        seen.clear();
+                        seen.insert(key_of(&entry));
+                    }
+                    waiting.push((place, entry));
+                }
+                Err(outcome) => report.fail(&place, &outcome),
+            }
+        }
+        self.write(waiting, report).await;
+        Ok(())
+    }
+
+    /// Writes lines together; when one of them is refused, one by one, so that the rest goes in.
+    async fn write(&self, lines: Vec<(String, EntryRequest)>, report: &mut Report) {
+        if lines.is_empty() {
+            return;
+        }
+        let renumbered = |(index, (_, entry)): (usize, &(String, EntryRequest))| EntryRequest {
+            index,
+            ..entry.clone()
+        };
+        let entries: Vec<_> = lines.iter().enumerate().map(renumbered).collect();
+        let request = TransactionRequest { entries, once: None };
+        if let Ok(answers) = transaction(&self.ctx, &self.grant, request).await {
+            report.count(&answers);
+            return;
+        }
+        for (place, entry) in lines {
+            let entries = vec![EntryRequest { index: 0, ..entry }];
+            let request = TransactionRequest { entries, once: None };
+            match transaction(&self.ctx, &self.grant, request).await {
+                Ok(answers) => report.count(&answers),
+                Err(outcome) => report.fail(&place, &outcome),
+            }
+        }
+    }
+
+    fn parse(&self, bytes: &[u8]) -> Result<Resource, Outcome> {
+        let limits = json::Limits { depth_max: self.ctx.settings.limits.depth_max };
+        json::parse_resource(bytes, limits)
+            .map_err(|error| Outcome::new(Kind::Malformed, error.to_string()))
+    }
+}
+
+fn key_of(entry: &EntryRequest) -> String {
+    match &entry.verb {
+        Verb::Put { resource, target: Target::Id(id), .. } => {
+            format!("{}/{id}", resource.resource_type())
+        }
+        _ => String::new(),
+    }
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn unreadable(error: std::io::Error) -> Outcome {
+    Outcome::new(Kind::Malformed, format!("the file cannot be read: {error}"))
+}
+
+fn not_a_resource(_object: Object) -> Outcome {
+    Outcome::new(Kind::Malformed, "an entry's resourceType is not a type of R4")
+}
