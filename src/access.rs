@@ -40,7 +40,9 @@ impl Session {
 
     /// The session of a command that was given the store and its keys.
     pub const fn operator() -> Self {
-        Self { identity: Identity::Operator }
+        Self {
+            identity: Identity::Operator,
+        }
     }
 }
 

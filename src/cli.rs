@@ -3,8 +3,8 @@
 //! Raw arguments become decided settings before any work starts. A contract other programs rely on:
 //! names, options and the line `vesta is listening on ...` do not change.
 
-pub mod dictionary;
 mod demo;
+pub mod dictionary;
 pub mod distill;
 pub mod generate;
 mod import;
@@ -124,7 +124,7 @@ fn carry_out(command: Command) -> Result<(), Failure> {
         Command::Serve(settings) => serve::run(&settings),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Import(arguments) => import::run(&arguments),
-        Command::Generate(arguments) => generate::run(&arguments),
+        Command::Generate(arguments) => Ok(generate::run(&arguments)?),
         Command::Keys { action, settings } => keys::run(action, &settings),
         Command::CapabilityStatement => print_capability_statement(),
         Command::Distill { package, out } => {

@@ -275,7 +275,10 @@ impl Records {
 
     /// As [`Records::reserve`], for something that is done once and never again.
     pub async fn reserve_for_good(&self, what: &str) -> Result<Reservation, Outcome> {
-        Ok(Reservation { expires_ms: i64::MAX, ..self.reserve(what).await? })
+        Ok(Reservation {
+            expires_ms: i64::MAX,
+            ..self.reserve(what).await?
+        })
     }
 
     /// Writes all changes or none of them.

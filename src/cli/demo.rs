@@ -18,6 +18,9 @@ use crate::interaction::bundle::read_bundle;
 use crate::interaction::transaction::{TransactionRequest, transaction};
 use crate::server::Server;
 
+/// The same patients on every start.
+const SEED: u64 = 1;
+
 /// The arguments of the command.
 #[derive(Debug, Args)]
 pub(super) struct DemoArguments {
@@ -29,7 +32,7 @@ pub(super) struct DemoArguments {
     directory: PathBuf,
     /// How many patients there are.
     #[arg(long, default_value_t = 20)]
-    patients: u32,
+    patients: u64,
 }
 
 /// Runs the command.
@@ -50,7 +53,10 @@ async fn demo(arguments: &DemoArguments, config: &Config) -> Result<(), Failure>
     let ctx = server.context().clone();
     let grant = check(&Session::operator(), Intent::Bundle)?;
     let mut bundles = Vec::new();
-    let settings = GenerateSettings { patients: arguments.patients, ..GenerateSettings::default() };
+    let settings = GenerateSettings {
+        patients: arguments.patients,
+        seed: SEED,
+    };
     generate::generate(&settings, &mut |bundle| {
         bundles.push(bundle.json);
         Ok::<(), Failure>(())
@@ -63,12 +69,26 @@ async fn demo(arguments: &DemoArguments, config: &Config) -> Result<(), Failure>
 }
 
 async fn load(ctx: &Context, grant: &Grant, bundle: &[u8]) -> Result<(), Failure> {
-    let limits = json::Limits { depth_max: ctx.settings.limits.depth_max };
+    let limits = json::Limits {
+        depth_max: ctx.settings.limits.depth_max,
+    };
     let bundle = json::parse_resource(bundle, limits)?;
     let settings = &ctx.settings;
-    let bundle = read_bundle(bundle, &settings.base_url, settings.limits.bundle_entries_max)?;
+    let bundle = read_bundle(
+        bundle,
+        &settings.base_url,
+        settings.limits.bundle_entries_max,
+    )?;
     let entries = bundle.entries.into_iter().collect::<Result<_, _>>()?;
-    transaction(ctx, grant, TransactionRequest { entries, once: None }).await?;
+    transaction(
+        ctx,
+        grant,
+        TransactionRequest {
+            entries,
+            once: None,
+        },
+    )
+    .await?;
     Ok(())
 }
 
@@ -76,13 +96,33 @@ fn tell(base_url: &str, arguments: &DemoArguments) -> Result<(), Failure> {
     let mut out = std::io::stdout();
     writeln!(out, "vesta is listening on {base_url}")?;
     writeln!(out)?;
-    writeln!(out, "{} synthetic patients are in {}:", arguments.patients, arguments.directory.display())?;
-    writeln!(out, "  all patients          {base_url}/Patient?_pretty=true")?;
-    writeln!(out, "  by name               {base_url}/Patient?name=a&_pretty=true")?;
-    writeln!(out, "  blood pressures       {base_url}/Observation?code=85354-9&_pretty=true")?;
-    writeln!(out, "  what the server does  {base_url}/metadata?_pretty=true")?;
+    writeln!(
+        out,
+        "{} synthetic patients are in {}:",
+        arguments.patients,
+        arguments.directory.display()
+    )?;
+    writeln!(
+        out,
+        "  all patients          {base_url}/Patient?_pretty=true"
+    )?;
+    writeln!(
+        out,
+        "  by name               {base_url}/Patient?name=a&_pretty=true"
+    )?;
+    writeln!(
+        out,
+        "  blood pressures       {base_url}/Observation?code=85354-9&_pretty=true"
+    )?;
+    writeln!(
+        out,
+        "  what the server does  {base_url}/metadata?_pretty=true"
+    )?;
     writeln!(out)?;
-    writeln!(out, "Nobody has to sign in: access is open, on this machine only. Ctrl-C stops it.")?;
+    writeln!(
+        out,
+        "Nobody has to sign in: access is open, on this machine only. Ctrl-C stops it."
+    )?;
     out.flush()?;
     Ok(())
 }

@@ -50,7 +50,11 @@ async fn import(config: &Config, sources: Vec<Source>) -> Result<(), Failure> {
     let opened = open::open(config, Arc::new(SystemClock)).await?;
     let grant = check(&Session::operator(), Intent::Bundle)?;
     let bytes = sources.iter().map(|source| source.bytes).sum();
-    let carrier = Carrier { ctx: opened.ctx.clone(), grant, bar: progress_bar(bytes)? };
+    let carrier = Carrier {
+        ctx: opened.ctx.clone(),
+        grant,
+        bar: progress_bar(bytes)?,
+    };
     let started = Instant::now();
     let report = carry_all(&carrier, sources).await;
     carrier.bar.finish_and_clear();

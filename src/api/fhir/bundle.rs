@@ -36,7 +36,15 @@ pub(crate) async fn bundle(caller: Caller, headers: HeaderMap, sent: Body) -> An
     let is_transaction = request.is_transaction;
     let answers = if is_transaction {
         let entries = request.entries.into_iter().collect::<Result<_, _>>()?;
-        transaction(ctx, &grant, TransactionRequest { entries, once: None }).await?
+        transaction(
+            ctx,
+            &grant,
+            TransactionRequest {
+                entries,
+                once: None,
+            },
+        )
+        .await?
     } else {
         batch(
             ctx,

@@ -100,7 +100,9 @@ impl Carrier {
 
     async fn carry_document(&self, source: &Source, report: &mut Report) -> Result<(), Outcome> {
         let bytes_max = self.ctx.settings.limits.body_bytes_max;
-        let bytes = source.read(u64::try_from(bytes_max).unwrap_or(u64::MAX)).map_err(unreadable)?;
+        let bytes = source
+            .read(u64::try_from(bytes_max).unwrap_or(u64::MAX))
+            .map_err(unreadable)?;
         let mark = format!("import {}", blake3::hash(&bytes).to_hex());
         let resource = self.parse(&bytes)?;
         drop(bytes);
@@ -110,7 +112,10 @@ impl Carrier {
             report.files_known += 1;
             return Ok(());
         }
-        let request = TransactionRequest { entries, once: Some(reservation) };
+        let request = TransactionRequest {
+            entries,
+            once: Some(reservation),
+        };
         let answers = transaction(&self.ctx, &self.grant, request).await?;
         report.count(&answers);
         Ok(())
@@ -122,14 +127,19 @@ impl Carrier {
         if resource.resource_type().name() != "Bundle" {
             return Ok(vec![self.put(0, resource)]);
         }
-        if matches!(resource.object().get_str("type"), Some("transaction" | "batch")) {
+        if matches!(
+            resource.object().get_str("type"),
+            Some("transaction" | "batch")
+        ) {
             let entries_max = settings.limits.bundle_entries_max;
             let bundle = read_bundle(resource, &settings.base_url, entries_max)?;
             return bundle.entries.into_iter().collect();
         }
         let mut entries = Vec::new();
         for entry in resource.object().items("entry") {
-            let Some(Node::Object(object)) = entry.get("resource") else { continue };
+            let Some(Node::Object(object)) = entry.get("resource") else {
+                continue;
+            };
             let resource = Resource::from_object(object.clone()).map_err(not_a_resource)?;
             entries.push(self.put(entries.len(), resource));
         }
@@ -148,8 +158,16 @@ impl Carrier {
         };
         resource.set_id(&id);
         let condition = Precondition::default();
-        let verb = Verb::Put { resource, target: Target::Id(id), condition };
-        EntryRequest { index, full_url: None, verb }
+        let verb = Verb::Put {
+            resource,
+            target: Target::Id(id),
+            condition,
+        };
+        EntryRequest {
+            index,
+            full_url: None,
+            verb,
+        }
     }
 
     async fn carry_lines(&self, source: &Source, report: &mut Report) -> Result<(), Outcome> {
@@ -195,14 +213,20 @@ impl Carrier {
             ..entry.clone()
         };
         let entries: Vec<_> = lines.iter().enumerate().map(renumbered).collect();
-        let request = TransactionRequest { entries, once: None };
+        let request = TransactionRequest {
+            entries,
+            once: None,
+        };
         if let Ok(answers) = transaction(&self.ctx, &self.grant, request).await {
             report.count(&answers);
             return;
         }
         for (place, entry) in lines {
             let entries = vec![EntryRequest { index: 0, ..entry }];
-            let request = TransactionRequest { entries, once: None };
+            let request = TransactionRequest {
+                entries,
+                once: None,
+            };
             match transaction(&self.ctx, &self.grant, request).await {
                 Ok(answers) => report.count(&answers),
                 Err(outcome) => report.fail(&place, &outcome),
@@ -211,7 +235,9 @@ impl Carrier {
     }
 
     fn parse(&self, bytes: &[u8]) -> Result<Resource, Outcome> {
-        let limits = json::Limits { depth_max: self.ctx.settings.limits.depth_max };
+        let limits = json::Limits {
+            depth_max: self.ctx.settings.limits.depth_max,
+        };
         json::parse_resource(bytes, limits)
             .map_err(|error| Outcome::new(Kind::Malformed, error.to_string()))
     }
@@ -219,7 +245,11 @@ impl Carrier {
 
 fn key_of(entry: &EntryRequest) -> String {
     match &entry.verb {
-        Verb::Put { resource, target: Target::Id(id), .. } => {
+        Verb::Put {
+            resource,
+            target: Target::Id(id),
+            ..
+        } => {
             format!("{}/{id}", resource.resource_type())
         }
         _ => String::new(),
@@ -235,5 +265,8 @@ fn unreadable(error: std::io::Error) -> Outcome {
 }
 
 fn not_a_resource(_object: Object) -> Outcome {
-    Outcome::new(Kind::Malformed, "an entry's resourceType is not a type of R4")
+    Outcome::new(
+        Kind::Malformed,
+        "an entry's resourceType is not a type of R4",
+    )
 }

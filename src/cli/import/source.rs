@@ -67,10 +67,17 @@ fn find_below(directory: &Path, found: &mut Vec<Source>) -> io::Result<()> {
 
 fn source(path: PathBuf, kind: &Kind) -> io::Result<Source> {
     let bytes = fs::metadata(&path)?.len();
-    let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase());
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().to_ascii_lowercase());
     let name = name.unwrap_or_default();
     let is_referred_to = name.starts_with("hospital") || name.starts_with("practitioner");
-    Ok(Source { path, bytes, is_ndjson: kind.is_ndjson, is_referred_to })
+    Ok(Source {
+        path,
+        bytes,
+        is_ndjson: kind.is_ndjson,
+        is_referred_to,
+    })
 }
 
 impl Source {
@@ -78,7 +85,11 @@ impl Source {
     pub(super) fn open(&self) -> io::Result<Box<dyn BufRead + Send>> {
         const BUFFER_BYTES: usize = 256 << 10;
         let file = BufReader::with_capacity(BUFFER_BYTES, File::open(&self.path)?);
-        if self.path.extension().is_some_and(|extension| extension == "gz") {
+        if self
+            .path
+            .extension()
+            .is_some_and(|extension| extension == "gz")
+        {
             let decoder = MultiGzDecoder::new(file);
             return Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, decoder)));
         }
@@ -110,7 +121,10 @@ mod tests {
             fs::write(directory.path().join(name), "{}").unwrap();
         }
         let found = find(&[directory.path().to_path_buf()]).unwrap();
-        let kinds: Vec<_> = found.iter().map(|s| (s.is_ndjson, s.is_referred_to)).collect();
+        let kinds: Vec<_> = found
+            .iter()
+            .map(|s| (s.is_ndjson, s.is_referred_to))
+            .collect();
         assert_eq!(kinds, [(false, false), (true, false), (false, true)]);
         assert!(find(&[directory.path().join("readme.txt")]).is_err());
     }

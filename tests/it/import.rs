@@ -1,0 +1,123 @@
+//! `vesta generate`, `vesta import` and loading real bundles: the main job, on both stores.
+//!
+//! Spec: <https://hl7.org/fhir/R4/http.html#transaction>.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::support::packs;
+use crate::support::server::{Backend, TestServer, on_both_stores};
+
+on_both_stores!(
+    generated_patients_are_imported_once,
+    ndjson_is_imported_line_by_line,
+    synthea_bundles_load_and_counts_agree,
+);
+
+/// Patients of each Synthea set that the test loads; the whole pack takes minutes in a debug build.
+const PATIENTS_PER_SET: usize = 2;
+
+fn vesta(server: &TestServer, arguments: &[&str]) -> Output {
+    let key = server.config.keys.file.as_ref().unwrap();
+    Command::new(env!("CARGO_BIN_EXE_vesta"))
+        .args(arguments)
+        .env("VESTA_KEYS__FILE", key)
+        .env("VESTA_STORE", &server.config.store)
+        .env("VESTA_LOG", "warn")
+        .output()
+        .unwrap()
+}
+
+fn import(server: &TestServer, path: &Path) -> String {
+    let output = vesta(server, &["import", path.to_str().unwrap()]);
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{errors}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+async fn total(server: &TestServer, name: &str) -> u64 {
+    let bundle = server.get(&format!("{name}?_summary=count")).await.json();
+    bundle["total"].as_u64().unwrap()
+}
+
+async fn generated_patients_are_imported_once(backend: Backend) {
+    let mut server = TestServer::start(backend).await;
+    let out = server.directory().join("patients");
+    let out_text = out.to_str().unwrap().to_owned();
+    let made = vesta(&server, &["generate", "--patients", "3", "--seed", "7", "--out", &out_text]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    server.stop().await;
+    assert!(!import(&server, &out).contains("imported 0 resources"));
+    assert!(import(&server, &out).contains("imported 0 resources"));
+    server.restart().await;
+    assert_eq!(total(&server, "Patient").await, 3);
+    let history = server.get("Patient/_history").await.json();
+    assert_eq!(history["total"], 3, "a second import wrote something");
+}
+
+async fn ndjson_is_imported_line_by_line(backend: Backend) {
+    let mut server = TestServer::start(backend).await;
+    server.stop().await;
+    let file = server.directory().join("patients.ndjson");
+    let good = r#"{"resourceType":"Patient","id":"a","gender":"male"}"#;
+    let other = r#"{"resourceType":"Patient","id":"b"}"#;
+    let bad = r#"{"resourceType":"Patient","id":"c","gender":"x"}"#;
+    std::fs::write(&file, format!("{good}\n{bad}\n\n{other}\n")).unwrap();
+    let output = vesta(&server, &["import", file.to_str().unwrap()]);
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success());
+    assert!(errors.contains("patients.ndjson:2"), "{errors}");
+    server.restart().await;
+    assert_eq!(total(&server, "Patient").await, 2);
+    assert_eq!(server.get("Patient/a").await.json()["gender"], "male");
+}
+
+/// The shared files of a set, then some patients, the smallest first.
+fn chosen_bundles() -> Option<Vec<(String, Vec<u8>)>> {
+    let mut sets: BTreeMap<String, Vec<(String, Vec<u8>)>> = BTreeMap::new();
+    let is_there = packs::for_each_file("synthea", "json", |path, bytes| {
+        let (set, name) = path.rsplit_once('/').unwrap();
+        sets.entry(set.to_owned()).or_default().push((name.to_owned(), bytes.to_vec()));
+    });
+    if !is_there {
+        return None;
+    }
+    let mut chosen = Vec::new();
+    for (_, mut files) in sets {
+        let is_shared =
+            |name: &str| name.starts_with("hospital") || name.starts_with("practitioner");
+        files.sort_by_key(|(name, bytes)| (!is_shared(name), bytes.len()));
+        let shared = files.iter().filter(|(name, _)| is_shared(name)).count();
+        chosen.extend(files.into_iter().take(shared + PATIENTS_PER_SET));
+    }
+    Some(chosen)
+}
+
+async fn synthea_bundles_load_and_counts_agree(backend: Backend) {
+    let Some(bundles) = chosen_bundles() else { return };
+    let server = TestServer::start(backend).await;
+    let mut created: BTreeMap<String, u64> = BTreeMap::new();
+    for (name, bytes) in &bundles {
+        let call = server.request(http::Method::POST, "");
+        let call = call.header("content-type", "application/fhir+json").body(bytes.clone());
+        let answer = call.send().await;
+        assert_eq!(answer.status, 200, "{name}: {}", answer.text());
+        let sent: Value = serde_json::from_slice(bytes).unwrap();
+        let answers = answer.json();
+        let pairs = sent["entry"].as_array().unwrap().iter();
+        for (entry, response) in pairs.zip(answers["entry"].as_array().unwrap()) {
+            let status = response["response"]["status"].as_str().unwrap();
+            assert!(status.starts_with("20"), "{name}: {response}");
+            if status.starts_with("201") {
+                let name = entry["resource"]["resourceType"].as_str().unwrap();
+                *created.entry(name.to_owned()).or_default() += 1;
+            }
+        }
+    }
+    for (name, count) in created {
+        assert_eq!(total(&server, &name).await, count, "{name}");
+    }
+}
