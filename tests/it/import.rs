@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 use crate::support::packs;
-use crate::support::server::{Backend, TestServer, on_both_stores};
+use crate::support::server::{Backend, TestServer};
 
 on_both_stores!(
     generated_patients_are_imported_once,
@@ -47,8 +47,23 @@ async fn generated_patients_are_imported_once(backend: Backend) {
     let mut server = TestServer::start(backend).await;
     let out = server.directory().join("patients");
     let out_text = out.to_str().unwrap().to_owned();
-    let made = vesta(&server, &["generate", "--patients", "3", "--seed", "7", "--out", &out_text]);
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let made = vesta(
+        &server,
+        &[
+            "generate",
+            "--patients",
+            "3",
+            "--seed",
+            "7",
+            "--out",
+            &out_text,
+        ],
+    );
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
     server.stop().await;
     assert!(!import(&server, &out).contains("imported 0 resources"));
     assert!(import(&server, &out).contains("imported 0 resources"));
@@ -80,7 +95,9 @@ fn chosen_bundles() -> Option<Vec<(String, Vec<u8>)>> {
     let mut sets: BTreeMap<String, Vec<(String, Vec<u8>)>> = BTreeMap::new();
     let is_there = packs::for_each_file("synthea", "json", |path, bytes| {
         let (set, name) = path.rsplit_once('/').unwrap();
-        sets.entry(set.to_owned()).or_default().push((name.to_owned(), bytes.to_vec()));
+        sets.entry(set.to_owned())
+            .or_default()
+            .push((name.to_owned(), bytes.to_vec()));
     });
     if !is_there {
         return None;
@@ -97,12 +114,16 @@ fn chosen_bundles() -> Option<Vec<(String, Vec<u8>)>> {
 }
 
 async fn synthea_bundles_load_and_counts_agree(backend: Backend) {
-    let Some(bundles) = chosen_bundles() else { return };
+    let Some(bundles) = chosen_bundles() else {
+        return;
+    };
     let server = TestServer::start(backend).await;
     let mut created: BTreeMap<String, u64> = BTreeMap::new();
     for (name, bytes) in &bundles {
         let call = server.request(http::Method::POST, "");
-        let call = call.header("content-type", "application/fhir+json").body(bytes.clone());
+        let call = call
+            .header("content-type", "application/fhir+json")
+            .body(bytes.clone());
         let answer = call.send().await;
         assert_eq!(answer.status, 200, "{name}: {}", answer.text());
         let sent: Value = serde_json::from_slice(bytes).unwrap();

@@ -18,6 +18,7 @@ mod fhirpath;
 mod format;
 mod generate;
 mod history;
+mod import;
 mod keys;
 mod operate;
 mod patch;
