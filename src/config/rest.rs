@@ -10,7 +10,7 @@ pub struct RestConfig {
     pub conditional_delete_multiple: bool,
     /// Resources one conditional delete may delete, when it may delete several.
     pub conditional_delete_max: usize,
-    /// Origins that browsers may call from; `*` is any.
+    /// Origins whose pages may call from a browser; none by default, `*` is any.
     pub cors_origins: Vec<String>,
 }
 
@@ -19,7 +19,7 @@ impl Default for RestConfig {
         Self {
             conditional_delete_multiple: false,
             conditional_delete_max: 1000,
-            cors_origins: vec!["*".to_owned()],
+            cors_origins: Vec::new(),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 use crate::support::packs;
-use crate::support::server::{Backend, TestServer};
+use crate::support::server::{Backend, TestServer, on_both_stores};
 
 on_both_stores!(
     generated_patients_are_imported_once,

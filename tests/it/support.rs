@@ -5,6 +5,4 @@ pub(crate) mod packs;
 pub(crate) mod random;
 pub(crate) mod server;
 #[macro_use]
-pub(crate) mod server;
-#[macro_use]
 pub(crate) mod stores;

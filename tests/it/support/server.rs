@@ -280,3 +280,4 @@ macro_rules! on_both_stores {
         }
     };
 }
+pub(crate) use on_both_stores;
