@@ -52,6 +52,12 @@ enum Command {
     },
     /// Print the CapabilityStatement of the server.
     CapabilityStatement,
+    /// Train the dictionary that bodies are compressed with.
+    Dictionary {
+        /// Where it goes.
+        #[arg(long)]
+        out: PathBuf,
+    },
     /// Make `profiles/` again from HL7's package hl7.fhir.r4.examples.
     Distill {
         /// The package, as `npm pack hl7.fhir.r4.examples@4.0.1` fetches it.
@@ -127,6 +133,10 @@ fn carry_out(command: Command) -> Result<(), Failure> {
         Command::Generate(arguments) => Ok(generate::run(&arguments)?),
         Command::Keys { action, settings } => keys::run(action, &settings),
         Command::CapabilityStatement => print_capability_statement(),
+        Command::Dictionary { out } => {
+            dictionary::run(&out)?;
+            Ok(())
+        }
         Command::Distill { package, out } => {
             distill::run(&package, &out)?;
             Ok(())

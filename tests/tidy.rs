@@ -2,6 +2,8 @@
 //!
 //! `CONTRIBUTING.md` explains them; an exception stands here by name, with its reason.
 
+#![cfg(test)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

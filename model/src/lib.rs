@@ -13,6 +13,7 @@ pub fn to_json(resource: &Resource) -> Result<Vec<u8>, String> {
 }
 
 /// Reads JSON that this project made itself; for comparing codecs in tests.
+#[cfg(feature = "read")]
 pub fn from_json(json: &[u8]) -> Result<Resource, String> {
     fhirbolt::json::from_slice(json, None).map_err(|error| error.to_string())
 }

@@ -156,7 +156,12 @@ impl Records {
     /// The current version of a resource, tombstones included.
     pub async fn get(&self, grant: &Grant, address: &Address) -> Result<Option<Stored>, Outcome> {
         require(grant.reads(address.resource_type))?;
-        let version = self.parts.store.get(address).await.map_err(failed)?;
+        let version = self
+            .parts
+            .store
+            .get(address)
+            .await
+            .map_err(|error| failed(&error))?;
         match version {
             Some(version) => self.open(version).await.map(Some),
             None => Ok(None),
@@ -174,7 +179,12 @@ impl Records {
                 .iter()
                 .all(|address| grant.reads(address.resource_type)),
         )?;
-        let versions = self.parts.store.get_many(addresses).await.map_err(failed)?;
+        let versions = self
+            .parts
+            .store
+            .get_many(addresses)
+            .await
+            .map_err(|error| failed(&error))?;
         self.open_all(versions).await
     }
 
@@ -191,7 +201,7 @@ impl Records {
             .store
             .get_version(address, version_id)
             .await
-            .map_err(failed)?;
+            .map_err(|error| failed(&error))?;
         match version {
             Some(version) => self.open(version).await.map(Some),
             None => Ok(None),
@@ -200,7 +210,12 @@ impl Records {
 
     /// Matches of a plan.
     pub async fn find(&self, grant: &Grant, plan: &Plan, window: &Window) -> Result<Page, Outcome> {
-        let found = self.parts.store.find(plan, window).await.map_err(failed)?;
+        let found = self
+            .parts
+            .store
+            .find(plan, window)
+            .await
+            .map_err(|error| failed(&error))?;
         require(
             found
                 .versions
@@ -216,7 +231,11 @@ impl Records {
 
     /// How many resources match a plan, counting up to `limit`.
     pub async fn count(&self, _grant: &Grant, plan: &Plan, limit: u64) -> Result<u64, Outcome> {
-        self.parts.store.count(plan, limit).await.map_err(failed)
+        self.parts
+            .store
+            .count(plan, limit)
+            .await
+            .map_err(|error| failed(&error))
     }
 
     /// Versions, newest first.
@@ -231,7 +250,7 @@ impl Records {
             .store
             .history(scope, window)
             .await
-            .map_err(failed)?;
+            .map_err(|error| failed(&error))?;
         require(
             versions
                 .iter()
@@ -251,7 +270,7 @@ impl Records {
             .store
             .count_history(scope, window)
             .await
-            .map_err(failed)
+            .map_err(|error| failed(&error))
     }
 
     /// Reads the reservation of search criteria; do it before searching.
@@ -264,7 +283,7 @@ impl Records {
             .get_document(RESERVATIONS, &id, now_ms)
             .await;
         let revision = known
-            .map_err(failed)?
+            .map_err(|error| failed(&error))?
             .map_or(0, |document| document.revision);
         Ok(Reservation {
             id,
@@ -312,7 +331,7 @@ impl Records {
             Err(StoreError::VersionConflict(_) | StoreError::ReservationConflict) => {
                 Err(CommitError::Conflict)
             }
-            Err(error) => Err(CommitError::Failed(failed(error))),
+            Err(error) => Err(CommitError::Failed(failed(&error))),
         }
     }
 
@@ -322,12 +341,20 @@ impl Records {
         let owner = self.parts.indexer.owner_hash(Some(patient_id));
         self.parts.keys.erase(&owner).await?;
         let now_ms = self.parts.clock.now_ms();
-        self.parts.store.erase(&owner, now_ms).await.map_err(failed)
+        self.parts
+            .store
+            .erase(&owner, now_ms)
+            .await
+            .map_err(|error| failed(&error))
     }
 
     /// Whether reads and durable writes are possible now.
     pub async fn ready(&self) -> Result<(), Outcome> {
-        self.parts.store.ready().await.map_err(failed)
+        self.parts
+            .store
+            .ready()
+            .await
+            .map_err(|error| failed(&error))
     }
 
     /// Figures for `/metrics`.
@@ -337,7 +364,11 @@ impl Records {
 
     /// Finishes what is under way.
     pub async fn close(&self) -> Result<(), Outcome> {
-        self.parts.store.close().await.map_err(failed)
+        self.parts
+            .store
+            .close()
+            .await
+            .map_err(|error| failed(&error))
     }
 
     async fn prepare(&self, mut changes: Vec<Change>) -> Result<Vec<(Put, Bytes)>, Outcome> {
@@ -447,8 +478,9 @@ fn require(granted: bool) -> Result<(), Outcome> {
     ))
 }
 
-fn failed(error: StoreError) -> Outcome {
-    let outcome = match &error {
+fn failed(error: &StoreError) -> Outcome {
+    let text = error.to_string();
+    let outcome = match error {
         StoreError::TooLarge(_) => {
             Outcome::new(Kind::TooLarge, "This is larger than the store takes.")
         }
@@ -456,7 +488,7 @@ fn failed(error: StoreError) -> Outcome {
             Kind::Unavailable,
             "The store cannot take this now. Try again shortly.",
         ),
-        _ => return Outcome::internal(error.to_string()),
+        _ => return Outcome::internal(text),
     };
-    outcome.caused_by(&error)
+    outcome.caused_by(&text)
 }

@@ -65,9 +65,12 @@ pub async fn nothing_here() -> Rejection {
 
 /// A bug: the client gets a plain failure, the log the reason.
 pub fn panicked(panic: Box<dyn Any + Send>) -> Response {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_default();
+    let text = match panic.downcast::<String>() {
+        Ok(text) => *text,
+        Err(other) => other
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .unwrap_or_default(),
+    };
     Rejection(Outcome::internal(format!("a handler panicked: {text}"))).into_response()
 }

@@ -20,7 +20,7 @@ pub async fn read(state: &AppState, body: Body) -> Result<Bytes, Outcome> {
         .await
         .map_err(|error| {
             let is_over = std::error::Error::source(&error)
-                .is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
+                .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>);
             if is_over {
                 return Outcome::new(
                     Kind::TooLarge,

@@ -66,50 +66,44 @@ async fn carry_out(ctx: &Context, grant: &Grant, verb: Verb) -> Result<EntryAnsw
             resource,
             if_none_exist,
         } => {
-            create(
-                ctx,
-                grant,
-                CreateRequest {
-                    resource,
-                    if_none_exist,
-                },
-            )
-            .await?
+            let request = CreateRequest {
+                resource,
+                if_none_exist,
+            };
+            create(ctx, grant, request).await?
         }
         Verb::Put {
             resource,
             target,
             condition,
         } => {
-            update(
-                ctx,
-                grant,
-                UpdateRequest {
-                    resource,
-                    target,
-                    condition,
-                },
-            )
-            .await?
+            let request = UpdateRequest {
+                resource,
+                target,
+                condition,
+            };
+            update(ctx, grant, request).await?
         }
+        other => change_or_delete(ctx, grant, other).await?,
+    };
+    Ok(EntryAnswer::Written(written))
+}
+
+async fn change_or_delete(ctx: &Context, grant: &Grant, verb: Verb) -> Result<Written, Outcome> {
+    match verb {
         Verb::Patch {
             resource_type,
             target,
             document,
             condition,
         } => {
-            let document = patch_of_document(ctx, document)?;
-            patch(
-                ctx,
-                grant,
-                PatchRequest {
-                    resource_type,
-                    target,
-                    patch: document,
-                    condition,
-                },
-            )
-            .await?
+            let request = PatchRequest {
+                resource_type,
+                target,
+                patch: patch_of_document(ctx, document)?,
+                condition,
+            };
+            patch(ctx, grant, request).await
         }
         Verb::Delete {
             resource_type,
@@ -121,11 +115,11 @@ async fn carry_out(ctx: &Context, grant: &Grant, verb: Verb) -> Result<EntryAnsw
                 target,
                 condition,
             };
-            delete(ctx, grant, request)
-                .await?
-                .pop()
-                .unwrap_or(Written::Absent)
+            let mut written = delete(ctx, grant, request).await?;
+            Ok(written.pop().unwrap_or(Written::Absent))
         }
-    };
-    Ok(EntryAnswer::Written(written))
+        Verb::Get { .. } | Verb::Post { .. } | Verb::Put { .. } => Err(Outcome::internal(
+            "an entry of a batch was taken for another kind",
+        )),
+    }
 }

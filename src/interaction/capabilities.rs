@@ -93,7 +93,7 @@ pub fn statement(parts: StatementParts<'_>) -> Result<Vec<u8>, Outcome> {
     write(&Resource::CapabilityStatement(Box::new(statement)))
 }
 
-/// The JSON of the TerminologyCapabilities: this server answers no terminology operation yet.
+/// The JSON of the `TerminologyCapabilities`: this server answers no terminology operation yet.
 pub fn terminology(ctx: &Context) -> Result<Vec<u8>, Outcome> {
     let capabilities = TerminologyCapabilities {
         url: Some(Uri {

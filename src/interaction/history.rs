@@ -74,10 +74,11 @@ pub async fn history(
         .records
         .count_history(grant, &request.scope, &window)
         .await?;
-    if total == 0 && request.since.is_none() {
-        if let HistoryScope::Instance(address) = &request.scope {
-            return Err(not_found(address));
-        }
+    if let HistoryScope::Instance(address) = &request.scope
+        && total == 0
+        && request.since.is_none()
+    {
+        return Err(not_found(address));
     }
     let window = HistoryWindow {
         after: request.after,

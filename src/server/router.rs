@@ -93,7 +93,7 @@ fn cors(origins: &[String]) -> CorsLayer {
         .allow_methods(methods)
         .allow_headers(request_headers)
         .expose_headers(response_headers)
-        .max_age(Duration::from_secs(86_400))
+        .max_age(Duration::from_hours(24))
 }
 
 /// Accepts connections until told to stop, then waits for those that are busy.

@@ -79,7 +79,7 @@ async fn a_billion_laughs(backend: Backend) {
     let mut body = "<!DOCTYPE x [<!ENTITY l0 \"ha\">".to_owned();
     for level in 1..10 {
         let refers = format!("&l{};", level - 1).repeat(10);
-        body.push_str(&format!("<!ENTITY l{level} \"{refers}\">"));
+        body += &format!("<!ENTITY l{level} \"{refers}\">");
     }
     body.push_str("]><Patient xmlns=\"http://hl7.org/fhir\"><name><family value=\"&l9;\"/></name>");
     body.push_str("</Patient>");

@@ -31,7 +31,14 @@ async fn every_entry_has_its_own_outcome(backend: Backend) {
     assert_eq!(body["type"], "batch-response");
     let response = |index: usize| body["entry"][index]["response"].clone();
     let statuses: Vec<_> = (0..6)
-        .map(|n| response(n)["status"].as_str().unwrap()[..3].to_owned())
+        .map(|n| {
+            response(n)["status"]
+                .as_str()
+                .unwrap()
+                .get(..3)
+                .unwrap()
+                .to_owned()
+        })
         .collect();
     assert_eq!(
         statuses,
@@ -91,7 +98,14 @@ async fn every_interaction_works_in_a_batch(backend: Backend) {
         .as_array()
         .unwrap()
         .iter()
-        .map(|entry| entry["response"]["status"].as_str().unwrap()[..3].to_owned())
+        .map(|entry| {
+            entry["response"]["status"]
+                .as_str()
+                .unwrap()
+                .get(..3)
+                .unwrap()
+                .to_owned()
+        })
         .collect();
     assert_eq!(
         statuses,

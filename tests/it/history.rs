@@ -140,7 +140,10 @@ async fn since_and_at_cut_the_history(backend: Backend) {
     assert!(versions(&at).contains(&"Patient/a/2".to_owned()), "{at}");
     assert!(!versions(&at).contains(&"Patient/a/3".to_owned()), "{at}");
     let today = server
-        .get(&format!("Patient/a/_history?_at={}", &times[0][..10]))
+        .get(&format!(
+            "Patient/a/_history?_at={}",
+            times[0].get(..10).unwrap()
+        ))
         .await
         .json();
     assert_eq!(today["total"], 3, "{today}");

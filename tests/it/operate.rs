@@ -104,7 +104,7 @@ async fn claimed_interactions_work(backend: Backend) {
         let patch = json!([{ "op": "replace", "path": "/language", "value": "de" }]);
         for interaction in claimed {
             let code = interaction["code"].as_str().unwrap();
-            let (method, path, body) = match code {
+            let (method, path, sent) = match code {
                 "read" => (Method::GET, format!("{name}/{id}"), Value::Null),
                 "vread" => (Method::GET, format!("{name}/{id}/_history/1"), Value::Null),
                 "update" => (Method::PUT, format!("{name}/{id}"), changed.clone()),
@@ -122,7 +122,7 @@ async fn claimed_interactions_work(backend: Backend) {
                 "application/fhir+json"
             };
             let call = server.request(method, &path).header("content-type", mime);
-            let answer = call.body(body.to_string()).send().await;
+            let answer = call.body(sent.to_string()).send().await;
             assert!(
                 answer.status.is_success(),
                 "{name} {code}: {}",

@@ -49,7 +49,14 @@ fn statuses(answer: &Answer) -> Vec<String> {
     let body = answer.json();
     let entries = body["entry"].as_array().unwrap().iter();
     entries
-        .map(|entry| entry["response"]["status"].as_str().unwrap()[..3].to_owned())
+        .map(|entry| {
+            entry["response"]["status"]
+                .as_str()
+                .unwrap()
+                .get(..3)
+                .unwrap()
+                .to_owned()
+        })
         .collect()
 }
 
@@ -162,8 +169,8 @@ async fn one_bad_entry_leaves_nothing_written(backend: Backend) {
 }
 
 async fn links_between_entries_are_rewritten_everywhere(backend: Backend) {
-    let server = TestServer::start(backend).await;
     const OID: &str = "urn:oid:1.2.3.4.5";
+    let server = TestServer::start(backend).await;
     let mut observation = basic(URN);
     observation["text"] = json!({
         "status": "generated",

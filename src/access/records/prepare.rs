@@ -71,9 +71,9 @@ fn seal_one(indexer: &Indexer, sealer: &BodySealer, work: Work) -> Result<(Put, 
             address: &address,
             version_id: version.version_id,
         };
-        let sealed = sealer.seal(&key, &binding, &bytes);
+        let body = sealer.seal(&key, &binding, &bytes);
         version.body =
-            Some(sealed.map_err(|error| Outcome::internal(format!("sealing a body: {error}")))?);
+            Some(body.map_err(|error| Outcome::internal(format!("sealing a body: {error}")))?);
         version.key_id = *key.id();
         json = bytes.into();
     }

@@ -102,7 +102,7 @@ impl Carrier {
         let bytes_max = self.ctx.settings.limits.body_bytes_max;
         let bytes = source
             .read(u64::try_from(bytes_max).unwrap_or(u64::MAX))
-            .map_err(unreadable)?;
+            .map_err(|error| unreadable(&error))?;
         let mark = format!("import {}", blake3::hash(&bytes).to_hex());
         let resource = self.parse(&bytes)?;
         drop(bytes);
@@ -125,7 +125,7 @@ impl Carrier {
     fn entries_of(&self, resource: Resource) -> Result<Vec<EntryRequest>, Outcome> {
         let settings = &self.ctx.settings;
         if resource.resource_type().name() != "Bundle" {
-            return Ok(vec![self.put(0, resource)]);
+            return Ok(vec![Self::put(0, resource)]);
         }
         if matches!(
             resource.object().get_str("type"),
@@ -141,20 +141,19 @@ impl Carrier {
                 continue;
             };
             let resource = Resource::from_object(object.clone()).map_err(not_a_resource)?;
-            entries.push(self.put(entries.len(), resource));
+            entries.push(Self::put(entries.len(), resource));
         }
         Ok(entries)
     }
 
     /// An update under the resource's own id, or under one made of its content.
-    fn put(&self, index: usize, mut resource: Resource) -> EntryRequest {
-        let id = match resource.id().filter(|id| id::is_valid(id)) {
-            Some(id) => id.to_owned(),
-            None => {
-                let mut bytes = Vec::new();
-                json::write_object(&mut bytes, resource.object());
-                blake3::hash(&bytes).to_hex().chars().take(32).collect()
-            }
+    fn put(index: usize, mut resource: Resource) -> EntryRequest {
+        let id = if let Some(id) = resource.id().filter(|id| id::is_valid(id)) {
+            id.to_owned()
+        } else {
+            let mut bytes = Vec::new();
+            json::write_object(&mut bytes, resource.object());
+            blake3::hash(&bytes).to_hex().chars().take(32).collect()
         };
         resource.set_id(&id);
         let condition = Precondition::default();
@@ -171,12 +170,14 @@ impl Carrier {
     }
 
     async fn carry_lines(&self, source: &Source, report: &mut Report) -> Result<(), Outcome> {
-        let mut reader = source.open().map_err(unreadable)?;
+        let mut reader = source.open().map_err(|error| unreadable(&error))?;
         let (mut number, mut waiting) = (0_usize, Vec::new());
         let mut seen = std::collections::HashSet::new();
         loop {
             let mut line = Vec::new();
-            let read = reader.read_until(b'\n', &mut line).map_err(unreadable)?;
+            let read = reader
+                .read_until(b'\n', &mut line)
+                .map_err(|error| unreadable(&error))?;
             if read == 0 {
                 break;
             }
@@ -188,7 +189,7 @@ impl Carrier {
             let place = format!("{}:{number}", shown(&source.path));
             match self.parse(&line) {
                 Ok(resource) => {
-                    let entry = self.put(waiting.len(), resource);
+                    let entry = Self::put(waiting.len(), resource);
                     if !seen.insert(key_of(&entry)) || waiting.len() == LINES_AT_ONCE_MAX {
                         self.write(std::mem::take(&mut waiting), report).await;
                         seen.clear();
@@ -260,7 +261,7 @@ fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
-fn unreadable(error: std::io::Error) -> Outcome {
+fn unreadable(error: &std::io::Error) -> Outcome {
     Outcome::new(Kind::Malformed, format!("the file cannot be read: {error}"))
 }
 

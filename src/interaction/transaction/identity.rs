@@ -134,13 +134,11 @@ fn repeated_create(creates: &mut HashMap<String, usize>, entry: &EntryRequest) -
     let mut pairs = query::pairs(criteria);
     pairs.sort_unstable();
     let key = format!("{}?{}", resource.resource_type(), query::encode(&pairs));
-    match creates.get(&key) {
-        Some(index) => Some(*index),
-        None => {
-            creates.insert(key, entry.index);
-            None
-        }
+    let known = creates.get(&key).copied();
+    if known.is_none() {
+        creates.insert(key, entry.index);
     }
+    known
 }
 
 async fn settle_one(

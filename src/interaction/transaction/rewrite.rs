@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn links_are_rewritten_wherever_they_stand() {
         let out = rewritten(
-            r##"{"resourceType":"Observation","text":{"status":"generated","div":"<div><a href=\"urn:uuid:1\">x</a><img src='urn:uuid:1'/></div>"},"contained":[{"resourceType":"Group","id":"g","member":[{"entity":{"reference":"urn:uuid:1"}}]}],"subject":{"reference":"urn:uuid:1"},"extension":[{"url":"http://x","valueUri":"urn:uuid:1"}],"_status":{"extension":[{"url":"http://x","valueReference":{"reference":"urn:uuid:1"}}]}}"##,
+            r#"{"resourceType":"Observation","text":{"status":"generated","div":"<div><a href=\"urn:uuid:1\">x</a><img src='urn:uuid:1'/></div>"},"contained":[{"resourceType":"Group","id":"g","member":[{"entity":{"reference":"urn:uuid:1"}}]}],"subject":{"reference":"urn:uuid:1"},"extension":[{"url":"http://x","valueUri":"urn:uuid:1"}],"_status":{"extension":[{"url":"http://x","valueReference":{"reference":"urn:uuid:1"}}]}}"#,
         );
         assert!(!out.contains("urn:uuid:1"), "{out}");
         assert_eq!(out.matches("Patient/a").count(), 6, "{out}");
