@@ -1,5 +1,7 @@
 //! Input that is broken or hostile: refused with a reason, and the server goes on.
 
+use std::fmt::Write;
+
 use std::io::Write;
 
 use bytes::Bytes;
@@ -79,7 +81,7 @@ async fn a_billion_laughs(backend: Backend) {
     let mut body = "<!DOCTYPE x [<!ENTITY l0 \"ha\">".to_owned();
     for level in 1..10 {
         let refers = format!("&l{};", level - 1).repeat(10);
-        body += &format!("<!ENTITY l{level} \"{refers}\">");
+        write!(body, "<!ENTITY l{level} \"{refers}\">").unwrap();
     }
     body.push_str("]><Patient xmlns=\"http://hl7.org/fhir\"><name><family value=\"&l9;\"/></name>");
     body.push_str("</Patient>");

@@ -104,7 +104,7 @@ async fn claimed_interactions_work(backend: Backend) {
         let patch = json!([{ "op": "replace", "path": "/language", "value": "de" }]);
         for interaction in claimed {
             let code = interaction["code"].as_str().unwrap();
-            let (method, path, sent) = match code {
+            let (method, url, sent) = match code {
                 "read" => (Method::GET, format!("{name}/{id}"), Value::Null),
                 "vread" => (Method::GET, format!("{name}/{id}/_history/1"), Value::Null),
                 "update" => (Method::PUT, format!("{name}/{id}"), changed.clone()),
@@ -121,7 +121,7 @@ async fn claimed_interactions_work(backend: Backend) {
             } else {
                 "application/fhir+json"
             };
-            let call = server.request(method, &path).header("content-type", mime);
+            let call = server.request(method, &url).header("content-type", mime);
             let answer = call.body(sent.to_string()).send().await;
             assert!(
                 answer.status.is_success(),
