@@ -1,8 +1,7 @@
 //! Input that is broken or hostile: refused with a reason, and the server goes on.
 
-use std::fmt::Write;
-
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 
 use bytes::Bytes;
 use flate2::Compression;
