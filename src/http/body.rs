@@ -1,8 +1,9 @@
 //! Request bodies: read up to the limit, then as JSON or XML by their content type.
 
 use axum::body::Body;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
+use http_body_util::BodyExt;
 
 use crate::fhir::json;
 use crate::fhir::resource::{Node, Resource};
@@ -13,26 +14,37 @@ use crate::interaction::patch::Patch;
 use crate::outcome::kind::Kind;
 use crate::outcome::{Issue, Outcome};
 
+/// How much of a body that is too large is still read, so that the client sees the answer instead
+/// of a broken connection.
+const DRAINED_BYTES_MAX: usize = 64 << 20;
+
 /// Reads a whole body; 413 when it is over the limit.
-pub async fn read(state: &AppState, body: Body) -> Result<Bytes, Outcome> {
+pub async fn read(state: &AppState, mut body: Body) -> Result<Bytes, Outcome> {
     let bytes_max = state.ctx.settings.limits.body_bytes_max;
-    axum::body::to_bytes(body, bytes_max)
-        .await
-        .map_err(|error| {
-            let is_over = std::error::Error::source(&error)
-                .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>);
-            if is_over {
-                return Outcome::new(
-                    Kind::TooLarge,
-                    format!("The body is over the limit of {bytes_max} bytes."),
-                );
-            }
-            Outcome::new(
-                Kind::Malformed,
-                "The body ended early or could not be decompressed.",
-            )
-            .caused_by(&error)
-        })
+    let mut bytes = BytesMut::new();
+    let mut over = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            let text = "The body ended early or could not be decompressed.";
+            Outcome::new(Kind::Malformed, text).caused_by(&error)
+        })?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if over == 0 && bytes.len() + data.len() <= bytes_max {
+            bytes.extend_from_slice(&data);
+            continue;
+        }
+        over += data.len();
+        if over > DRAINED_BYTES_MAX {
+            break;
+        }
+    }
+    if over > 0 {
+        let text = format!("The body is over the limit of {bytes_max} bytes.");
+        return Err(Outcome::new(Kind::TooLarge, text));
+    }
+    Ok(bytes.freeze())
 }
 
 /// Reads a body as a resource. Large ones are parsed on a thread for blocking work.
