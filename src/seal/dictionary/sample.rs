@@ -2,7 +2,7 @@
 //!
 //! `profiles/dictionary-templates.tsv` has one resource a line, in the JSON that we store and the
 //! shape that Synthea exports; `profiles/dictionary-codings.tsv` the codes that stand in them. Text
-//! between `$` is replaced: see [`Expansion::place`]. The same seed gives the same resources.
+//! between `$` is replaced: see `Expansion::place`. The same seed gives the same resources.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
