@@ -1,8 +1,8 @@
 //! `vesta import`: files and directories of JSON and NDJSON, plain or gzipped, into a store.
 //!
 //! A Bundle is imported whole or not at all, and is marked in the same commit: a second run finds
-//! the mark and changes nothing. Lines of NDJSON are updates by id, which change nothing the second time.
-//! No server is needed, and none may have an embedded store open.
+//! the mark and changes nothing. Lines of NDJSON are updates by id, which change nothing the second
+//! time. No server is needed, and none may have an embedded store open.
 
 mod carry;
 mod source;
