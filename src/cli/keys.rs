@@ -1,7 +1,8 @@
 //! `vesta keys`: show or change the keys that seal the records.
 //!
-//! Rotation runs while servers use the store: every data key is wrapped again, page by page, and a
-//! server that meets the new master key reads the file again. Why and when: `docs/security.md`.
+//! Rotation wraps every data key again, page by page. Servers on MongoDB go on meanwhile and read
+//! the new master key when they meet it; an embedded store has to be let go of by its server first.
+//! Why and when: `docs/security.md`.
 
 use std::io::Write;
 use std::sync::Arc;
