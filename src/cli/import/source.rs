@@ -71,7 +71,9 @@ fn source(path: PathBuf, kind: &Kind) -> io::Result<Source> {
         .file_name()
         .map(|name| name.to_string_lossy().to_ascii_lowercase());
     let name = name.unwrap_or_default();
-    let is_referred_to = name.starts_with("hospital") || name.starts_with("practitioner");
+    // Some of Synthea's versions put a number in front.
+    let word = name.trim_start_matches(|c: char| !c.is_ascii_alphabetic());
+    let is_referred_to = word.starts_with("hospital") || word.starts_with("practitioner");
     Ok(Source {
         path,
         bytes,
@@ -117,7 +119,7 @@ mod tests {
     #[test]
     fn files_come_sorted_and_by_kind() {
         let directory = tempfile::tempdir().unwrap();
-        for name in ["b.ndjson.gz", "a.json", "hospital1.json", "readme.txt"] {
+        for name in ["b.ndjson.gz", "a.json", "0-hospital1.json", "readme.txt"] {
             fs::write(directory.path().join(name), "{}").unwrap();
         }
         let found = find(&[directory.path().to_path_buf()]).unwrap();
@@ -125,7 +127,7 @@ mod tests {
             .iter()
             .map(|s| (s.is_ndjson, s.is_referred_to))
             .collect();
-        assert_eq!(kinds, [(false, false), (true, false), (false, true)]);
+        assert_eq!(kinds, [(false, true), (false, false), (true, false)]);
         assert!(find(&[directory.path().join("readme.txt")]).is_err());
     }
 }

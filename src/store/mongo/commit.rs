@@ -166,8 +166,9 @@ impl Writes {
 
     /// Which put expected a version that is not there.
     ///
-    /// Reads beside the transaction, which would show its own replacements. A version that was
-    /// not there in its snapshot is not there now.
+    /// Reads beside the transaction, which would show its own replacements. When every version is
+    /// there after all, the snapshot was older than what the caller had read: it shows what a
+    /// majority has, and that may lag behind. The caller reads again, as after any conflict.
     async fn conflict(&self, store: &Inner) -> Result<StoreError, Failure> {
         let ids: Vec<&str> = self.superseded.iter().map(|one| one.id.as_str()).collect();
         let mut cursor = store
@@ -184,14 +185,12 @@ impl Writes {
                 document,
             );
         }
-        let put = self
+        let changed = self
             .superseded
             .iter()
             .find(|one| !one.is_in(stored.get(&one.id)));
-        Ok(match put {
-            Some(one) => StoreError::VersionConflict(one.put),
-            None => StoreError::Unavailable("a version changed while it was written".to_owned()),
-        })
+        let put = changed.or(self.superseded.first());
+        Ok(StoreError::VersionConflict(put.map_or(0, |one| one.put)))
     }
 }
 
