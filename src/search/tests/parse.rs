@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use super::{NOW_MS, indexer, pairs, parse_query, resource_type};
 use crate::outcome::Severity;
 use crate::search::param::Condition;
-use crate::search::parse::{OR_VALUES_MAX, PARAMETERS_MAX, ParseOptions, parse};
+use crate::search::parse::value::OR_VALUES_MAX;
+use crate::search::parse::{PARAMETERS_MAX, ParseOptions, parse};
 use crate::search::query::{Criterion, Summary, Total};
 
 /// The refusals of a query as `code: diagnostics`.

@@ -1,0 +1,123 @@
+//! Modifiers and values of a parameter that is searched by.
+//!
+//! Spec: <https://hl7.org/fhir/R4/search.html#modifiers>.
+
+use crate::conformance::search_parameter::{ParameterKind, SearchParameter};
+use crate::fhir::resource_type::ResourceType;
+use crate::outcome::Issue;
+use crate::search::escape;
+use crate::search::index::Indexer;
+use crate::search::modifier::Modifier;
+use crate::search::param::token::Systems;
+use crate::search::param::{self, Condition, ParseContext, special};
+use crate::search::parse::refusal::{issue, malformed, unsupported};
+use crate::search::query::Criterion;
+
+/// Values, parted by commas, that a parameter may have.
+pub const OR_VALUES_MAX: usize = 1_000;
+
+/// A parameter as the query names it.
+#[derive(Debug)]
+pub(super) struct Named<'a> {
+    /// The whole name, for messages.
+    pub(super) name: &'a str,
+    /// What stands behind the colon.
+    pub(super) modifier: Option<&'a str>,
+    /// The type that is searched.
+    pub(super) resource_type: ResourceType,
+    /// Whether the query has had the name before.
+    pub(super) is_repeated: bool,
+}
+
+/// Reads the modifier and the values of a parameter.
+pub(super) fn read(
+    indexer: &Indexer,
+    now_ms: i64,
+    named: &Named<'_>,
+    parameter: &SearchParameter,
+    value: &str,
+) -> Result<Criterion, Issue> {
+    let name = named.name;
+    let target = named
+        .modifier
+        .map(|text| target_type(name, text, parameter))
+        .transpose()?;
+    let texts = escape::split(value, ',');
+    if texts.len() > OR_VALUES_MAX {
+        let reason = format!("has more than {OR_VALUES_MAX} values");
+        return Err(issue("too-costly", name, &reason));
+    }
+    if texts.len() > 1 && !parameter.is_multiple_or
+        || named.is_repeated && !parameter.is_multiple_and
+    {
+        return Err(malformed(name, "may have one value only"));
+    }
+    let refuse = |reason: String| malformed(name, &reason);
+    let each = |read: &dyn Fn(&str) -> Result<Condition, String>| {
+        let all: Result<Vec<_>, String> = texts.iter().map(|text| read(text)).collect();
+        all.map_err(refuse)
+    };
+    match parameter.code.as_str() {
+        special::ID => {
+            let ids: Result<Vec<_>, _> = texts.iter().map(|text| special::parse_id(text)).collect();
+            Ok(Criterion::Ids(ids.map_err(refuse)?))
+        }
+        special::LAST_UPDATED => {
+            let read = |text: &&str| special::parse_last_updated(text, now_ms);
+            let dates: Result<Vec<_>, _> = texts.iter().map(read).collect();
+            Ok(Criterion::LastUpdated(dates.map_err(refuse)?))
+        }
+        _ if matches!(
+            parameter.kind,
+            ParameterKind::Composite | ParameterKind::Special
+        ) || parameter.expression.is_none() =>
+        {
+            Err(unsupported(name, "is not supported yet"))
+        }
+        code => {
+            let of_type = named.resource_type;
+            let (are_stated, bindings) = indexer.systems(of_type, code);
+            let context = ParseContext {
+                targets: target
+                    .as_ref()
+                    .map_or(&parameter.targets, std::slice::from_ref),
+                systems: Systems {
+                    are_stated,
+                    bindings: &bindings,
+                },
+                base_url: indexer.base_url(),
+                now_ms,
+            };
+            Ok(Criterion::Parameter {
+                code: parameter.code.clone(),
+                any_of: each(&|text| param::parse(parameter.kind, text, &context))?,
+            })
+        }
+    }
+}
+
+/// The type that a modifier limits a reference to; other modifiers are refused.
+fn target_type(
+    name: &str,
+    modifier: &str,
+    parameter: &SearchParameter,
+) -> Result<ResourceType, Issue> {
+    match Modifier::parse(modifier) {
+        Some(Modifier::Type(target)) if parameter.kind == ParameterKind::Reference => {
+            if parameter.targets.is_empty() || parameter.targets.contains(&target) {
+                Ok(target)
+            } else {
+                Err(malformed(name, "names a type that it cannot refer to"))
+            }
+        }
+        Some(Modifier::Type(_)) => Err(malformed(
+            name,
+            "names a type, which only references may have behind the colon",
+        )),
+        Some(_) => Err(unsupported(
+            name,
+            "has a modifier that is not supported yet",
+        )),
+        None => Err(unsupported(name, "has a modifier that does not exist")),
+    }
+}
