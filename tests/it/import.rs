@@ -90,9 +90,12 @@ async fn ndjson_is_imported_line_by_line(backend: Backend) {
     assert_eq!(server.get("Patient/a").await.json()["gender"], "male");
 }
 
+/// Files by name.
+type Files = Vec<(String, Vec<u8>)>;
+
 /// Of each set the shared files, then some patients, the smallest first.
-fn chosen_bundles() -> Option<Vec<Vec<(String, Vec<u8>)>>> {
-    let mut sets: BTreeMap<String, Vec<(String, Vec<u8>)>> = BTreeMap::new();
+fn chosen_bundles() -> Option<Vec<Files>> {
+    let mut sets: BTreeMap<String, Files> = BTreeMap::new();
     let is_there = packs::for_each_file("synthea", "json", |path, bytes| {
         let (set, name) = path.rsplit_once('/').unwrap();
         sets.entry(set.to_owned())
