@@ -111,8 +111,9 @@ pub struct HistoryPosition {
 /// What can go wrong, by what the caller can do.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// A precondition of a put does not hold (its place in [`Batch::puts`]): read again and decide.
-    #[error("version conflict at put {0}")]
+    /// A precondition of a put or rewrite does not hold (its place in [`Batch::puts`], or behind
+    /// them in [`Batch::rewrites`]): read again and decide.
+    #[error("version conflict at write {0}")]
     VersionConflict(usize),
     /// A reservation or document was changed by somebody else: start the interaction again.
     #[error("a reserved condition was used by somebody else")]

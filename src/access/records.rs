@@ -317,6 +317,7 @@ impl Records {
         let mut stored = Vec::with_capacity(prepared.len());
         let mut batch = Batch {
             puts: Vec::with_capacity(prepared.len()),
+            rewrites: Vec::new(),
             reservations,
         };
         for (put, json) in prepared {

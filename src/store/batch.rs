@@ -3,11 +3,13 @@
 use crate::search::key::Entries;
 use crate::store::Version;
 
-/// Everything that one commit writes: all or nothing.
+/// Everything that one commit writes: all or nothing. No address occurs twice.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
-    /// New versions. No address occurs twice.
+    /// New versions.
     pub puts: Vec<Put>,
+    /// Current versions that stay what they are, with other index entries or another body.
+    pub rewrites: Vec<Rewrite>,
     /// Conditions that were looked up and must not have been used meanwhile.
     pub reservations: Vec<Reservation>,
 }
@@ -21,6 +23,33 @@ pub struct Put {
     pub entries: Entries,
     /// The version it supersedes, which goes to the history; `None` when there must be none.
     pub supersedes: Option<Version>,
+}
+
+/// A current version that is written anew in its place: no version comes into being, nothing goes
+/// to the history.
+///
+/// Refused as a version conflict, at its place behind the puts, when what is stored is not exactly
+/// what was read: another version, or the same one rewritten by somebody else.
+#[derive(Debug, Clone)]
+pub struct Rewrite {
+    /// The version as it was read; no tombstone.
+    pub read: Version,
+    /// Its index entries from now on.
+    pub entries: Entries,
+    /// Its body from now on; `None` leaves body, key and time as they are.
+    pub body: Option<Resealed>,
+}
+
+/// Another body for a version.
+#[derive(Debug, Clone)]
+pub struct Resealed {
+    /// The sealed body.
+    pub body: Vec<u8>,
+    /// The data key that seals it.
+    pub key_id: [u8; 16],
+    /// When it was written, in ms; later than what it replaces, so that readers of the older body
+    /// see that it changed.
+    pub last_updated_ms: i64,
 }
 
 /// A condition (`ifNoneExist`, a conditional update's criteria) that this batch acts on.

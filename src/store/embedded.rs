@@ -14,6 +14,7 @@ mod find;
 mod history;
 mod posting;
 mod reader;
+mod rewrite;
 mod row;
 mod schema;
 mod single;
@@ -270,11 +271,11 @@ impl Store for EmbeddedStore {
     }
 
     async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
-        let bodies = batch
-            .puts
-            .iter()
-            .filter_map(|put| put.version.body.as_ref());
-        let longest = bodies.map(Vec::len).max().unwrap_or(0);
+        let puts = batch.puts.iter();
+        let puts = puts.filter_map(|put| put.version.body.as_ref());
+        let rewrites = batch.rewrites.iter();
+        let rewrites = rewrites.filter_map(|one| one.body.as_ref().map(|new| &new.body));
+        let longest = puts.chain(rewrites).map(Vec::len).max().unwrap_or(0);
         if longest > self.body_bytes_max {
             let limit = self.body_bytes_max;
             let text = format!("a sealed body of {longest} bytes, the store takes {limit}");

@@ -12,5 +12,6 @@ mod history;
 mod kill;
 mod mongo;
 mod plot;
+mod rewrite;
 pub(crate) mod sample;
 mod single;

@@ -8,18 +8,30 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use crate::search::key::Entries;
 use crate::store::batch::{Batch, DocumentPut, Expected, Put, RESERVATIONS};
 use crate::store::embedded::posting::{Indexed, Postings};
-use crate::store::embedded::{document, row};
-use crate::store::{Address, StoreError};
+use crate::store::embedded::{document, rewrite, row};
+use crate::store::{Address, StoreError, Version};
 
 /// How a write ended that broke nothing: done, or refused before anything was written.
 pub(super) type Verdict = Result<u64, StoreError>;
 
-/// What is stored of a resource that a put supersedes.
-struct Held {
+/// What is stored of a resource that is written.
+pub(super) struct Held {
     sequence: i64,
     version_id: i64,
-    entries: Entries,
+    last_updated_ms: i64,
+    /// Its index entries.
+    pub(super) entries: Entries,
 }
+
+impl Held {
+    /// Whether it is this version, not rewritten since it was read.
+    pub(super) fn is(&self, read: &Version) -> bool {
+        (self.version_id, self.last_updated_ms) == (read.version_id, read.last_updated_ms)
+    }
+}
+
+/// Finds what is stored at an address.
+pub(super) const HELD: &str = "SELECT rid, v, u FROM res WHERE y = ?1 AND id = ?2";
 
 const INSERT: &str = "
 INSERT INTO res(rid, y, id, v, u, m, e, c, ds, k, body)
@@ -49,6 +61,10 @@ pub(super) fn apply(
         Ok(held) => held,
         Err(refusal) => return Ok(Err(refusal)),
     };
+    let rewritten = match rewrite::look(db, batch)? {
+        Ok(held) => held,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
     for reservation in &batch.reservations {
         let put = DocumentPut {
             collection: RESERVATIONS.to_owned(),
@@ -61,6 +77,9 @@ pub(super) fn apply(
     }
     for (put, held) in batch.puts.iter().zip(&held) {
         write(db, put, held.as_ref(), postings)?;
+    }
+    for (rewrite, held) in batch.rewrites.iter().zip(&rewritten) {
+        rewrite::write(db, rewrite, held, postings)?;
     }
     Ok(Ok(0))
 }
@@ -87,13 +106,15 @@ fn look(
     db: &Connection,
     puts: &[Put],
 ) -> Result<Result<Vec<Option<Held>>, StoreError>, StoreError> {
-    let select = "SELECT rid, v FROM res WHERE y = ?1 AND id = ?2";
-    let mut statement = db.prepare_cached(select)?;
+    let mut statement = db.prepare_cached(HELD)?;
     let mut all = Vec::with_capacity(puts.len());
     for (index, put) in puts.iter().enumerate() {
         let mut held = held(&mut statement, &put.version.address)?;
-        let stored = held.as_ref().map(|held| held.version_id);
-        if stored != put.supersedes.as_ref().map(|old| old.version_id) {
+        let is_expected = match (&held, &put.supersedes) {
+            (Some(held), Some(old)) => held.is(old),
+            (held, old) => held.is_none() && old.is_none(),
+        };
+        if !is_expected {
             return Ok(Err(StoreError::VersionConflict(index)));
         }
         if let Some(held) = &mut held {
@@ -108,7 +129,8 @@ fn look(
     Ok(Ok(all))
 }
 
-fn held(
+/// What is stored at an address, without its entries; for the statement [`HELD`].
+pub(super) fn held(
     statement: &mut CachedStatement<'_>,
     address: &Address,
 ) -> Result<Option<Held>, StoreError> {
@@ -117,13 +139,15 @@ fn held(
         Ok(Held {
             sequence: row.get(0)?,
             version_id: row.get(1)?,
+            last_updated_ms: row.get(2)?,
             entries: Entries::default(),
         })
     });
     Ok(held.optional()?)
 }
 
-fn read_entries(db: &Connection, held: &mut Held) -> Result<(), StoreError> {
+/// Reads the index entries of what is stored.
+pub(super) fn read_entries(db: &Connection, held: &mut Held) -> Result<(), StoreError> {
     let mut statement = db.prepare_cached("SELECT k, c, ds FROM res WHERE rid = ?1")?;
     let mut rows = statement.query([held.sequence])?;
     if let Some(row) = rows.next()? {

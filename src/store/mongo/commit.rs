@@ -13,7 +13,7 @@ use mongodb::error::{Error, ErrorKind};
 use mongodb::{ClientSession, Collection};
 
 use crate::search::key::Key;
-use crate::store::batch::{Batch, Put};
+use crate::store::batch::{Batch, Put, Rewrite};
 use crate::store::mongo::document;
 use crate::store::mongo::failure::{DUPLICATE_KEY, Failure, damaged, from_driver, is_duplicate};
 use crate::store::mongo::record::{binary, id};
@@ -30,10 +30,13 @@ const DOCUMENT_BYTES_MAX: usize = 16 * 1024 * 1024 - 1024;
 
 /// Writes a batch.
 pub(super) async fn commit(store: &Inner, batch: Batch) -> Result<(), StoreError> {
-    if batch.puts.is_empty() && batch.reservations.is_empty() {
+    let count = batch.puts.len() + batch.rewrites.len();
+    if count == 0 && batch.reservations.is_empty() {
         return Ok(());
     }
+    let rewritten = batch.rewrites.iter().flat_map(|one| &one.entries.keys);
     let keys = batch.puts.iter().flat_map(|put| keys_of(put).iter());
+    let keys = keys.chain(rewritten);
     store
         .key_lengths
         .admit(&store.db, &store.settings, keys)
@@ -42,7 +45,7 @@ pub(super) async fn commit(store: &Inner, batch: Batch) -> Result<(), StoreError
     if let Some(document) = writes.lone_create() {
         return create(store, document).await;
     }
-    let is_large = batch.puts.len() >= LARGE_PUTS_MIN;
+    let is_large = count >= LARGE_PUTS_MIN;
     // The commands hold everything again.
     drop(batch);
     let _turn = if is_large {
@@ -86,11 +89,13 @@ struct Writes {
     blobs: Vec<RawDocumentBuf>,
 }
 
-/// A version that a put supersedes.
+/// A version that a put supersedes or a rewrite goes on from.
 struct Superseded {
+    /// The place of the put or rewrite in the batch.
     put: usize,
     id: String,
     version_id: i64,
+    last_updated_ms: i64,
     key_id: Option<[u8; 16]>,
 }
 
@@ -110,6 +115,11 @@ impl Writes {
             replacements.push(superseded.replacement(document));
             writes.superseded.push(superseded);
             writes.history.push(fitting(record::superseded(old))?);
+        }
+        for (index, rewrite) in batch.rewrites.iter().enumerate() {
+            let superseded = Superseded::new(batch.puts.len() + index, &rewrite.read);
+            replacements.push(superseded.replacement(rewritten(rewrite)?));
+            writes.superseded.push(superseded);
         }
         let now_ms = store.settings.clock.now_ms();
         let reservations = batch.reservations.iter();
@@ -175,7 +185,7 @@ impl Writes {
             .db
             .collection::<Document>(schema::RES)
             .find(doc! { "_id": { "$in": ids } })
-            .projection(doc! { "v": 1, "e": 1 })
+            .projection(doc! { "v": 1, "u": 1, "e": 1 })
             .await?;
         let mut stored = HashMap::default();
         while cursor.advance().await? {
@@ -215,6 +225,7 @@ impl Superseded {
             put,
             id: id(&old.address),
             version_id: old.version_id,
+            last_updated_ms: old.last_updated_ms,
             key_id: old.body.as_ref().map(|_body| old.key_id),
         }
     }
@@ -225,6 +236,7 @@ impl Superseded {
         let mut query = RawDocumentBuf::new();
         query.append(cstr!("_id"), self.id.as_str());
         query.append(cstr!("v"), self.version_id);
+        query.append(cstr!("u"), self.last_updated_ms);
         match &self.key_id {
             Some(key_id) => query.append(cstr!("e"), binary(key_id)),
             None => query.append(cstr!("e"), mongodb::bson::RawBson::Null),
@@ -244,8 +256,31 @@ impl Superseded {
             _ => None,
         };
         stored.get_i64("v").ok() == Some(self.version_id)
+            && stored.get_i64("u").ok() == Some(self.last_updated_ms)
             && key_id == self.key_id.as_ref().map(<[u8; 16]>::as_slice)
     }
+}
+
+/// The change of a document that is rewritten in its place.
+fn rewritten(rewrite: &Rewrite) -> Result<RawDocumentBuf, StoreError> {
+    if rewrite.read.is_deleted() {
+        let text = "a tombstone has nothing to rewrite";
+        return Err(StoreError::Failed(text.to_owned()));
+    }
+    let bodies = [
+        rewrite.read.body.as_deref(),
+        rewrite.body.as_ref().map(|new| new.body.as_slice()),
+    ];
+    let is_in_parts = bodies
+        .into_iter()
+        .flatten()
+        .any(|body| blob::parts(body).is_some());
+    if rewrite.body.is_some() && is_in_parts {
+        return Err(StoreError::TooLarge(
+            "a body kept in parts is not rewritten in its place".to_owned(),
+        ));
+    }
+    fitting(record::rewritten(rewrite))
 }
 
 async fn insert(

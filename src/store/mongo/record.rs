@@ -11,7 +11,7 @@ use mongodb::bson::{Binary, RawDocumentBuf};
 
 use crate::fhir::resource_type::ResourceType;
 use crate::search::key::{Entries, Key};
-use crate::store::batch::Put;
+use crate::store::batch::{Put, Rewrite};
 use crate::store::mongo::blob;
 use crate::store::mongo::failure::{damaged, unreadable};
 use crate::store::{Address, Method, StoreError, Version};
@@ -63,6 +63,25 @@ pub(super) fn current(put: &Put) -> RawDocumentBuf {
     append_entries(&mut document, &put.entries);
     append_body(&mut document, version);
     document
+}
+
+/// The change of a document of `res` that is rewritten in its place.
+pub(super) fn rewritten(rewrite: &Rewrite) -> RawDocumentBuf {
+    let mut set = RawDocumentBuf::new();
+    append_entries(&mut set, &rewrite.entries);
+    if let Some(new) = &rewrite.body {
+        set.append(cstr!("u"), new.last_updated_ms);
+        set.append(cstr!("e"), binary(&new.key_id));
+        set.append(cstr!("b"), binary(&new.body));
+    }
+    let mut change = RawDocumentBuf::new();
+    change.append(cstr!("$set"), set);
+    if rewrite.entries.compartments.is_empty() {
+        let mut unset = RawDocumentBuf::new();
+        unset.append(cstr!("c"), "");
+        change.append(cstr!("$unset"), unset);
+    }
+    change
 }
 
 /// The document of `hist` for a superseded version.

@@ -110,6 +110,7 @@ async fn a_used_reservation_refuses_and_writes_nothing(open: OpenStore) {
     let write = |id: &str, sequence, reservations| Batch {
         puts: vec![create(&version(id, sequence), &[])],
         reservations,
+        ..Batch::default()
     };
     let first = write("Patient/a", 1, vec![reservation("x", 0)]);
     open.store.commit(first).await.unwrap();
@@ -141,6 +142,7 @@ async fn a_version_conflict_leaves_the_reservation(open: OpenStore) {
     let taken = Batch {
         puts: vec![create(&a, &[])],
         reservations: vec![reservation("x", 0)],
+        ..Batch::default()
     };
     let refused = open.store.commit(taken).await;
     assert!(
@@ -154,6 +156,7 @@ async fn an_expired_reservation_counts_as_unused(open: OpenStore) {
     let batch = |id: &str, sequence| Batch {
         puts: vec![create(&version(id, sequence), &[])],
         reservations: vec![reservation("x", 0)],
+        ..Batch::default()
     };
     open.store.commit(batch("Patient/a", 1)).await.unwrap();
     open.clock.advance_ms(2 * HOUR_MS);
@@ -181,6 +184,7 @@ async fn of_many_writers_on_one_condition_one_wins(open: OpenStore) {
                         &[],
                     )],
                     reservations: vec![reservation("identifier", round)],
+                    ..Batch::default()
                 };
                 store.commit(batch).await
             })

@@ -228,6 +228,7 @@ async fn create_unless_there(store: MongoStore, round: i64, writer: i64) -> usiz
                     revision: read.map_or(0, |read| read.revision),
                     expires_ms: NOW_MS + 60_000,
                 }],
+                ..Batch::default()
             })
             .await;
         match written {

@@ -120,6 +120,7 @@ pub(crate) async fn commit(store: &dyn Store, puts: Vec<Put>) -> Result<(), Stor
         .commit(Batch {
             puts,
             reservations: Vec::new(),
+            ..Batch::default()
         })
         .await
 }
