@@ -25,6 +25,7 @@ use crate::outcome::kind::Kind;
 use crate::seal::body::{Binding, BodySealer};
 use crate::seal::data_key::{DataKey, OwnerHash};
 use crate::seal::random::Random;
+use crate::search::current::CurrentIndexer;
 use crate::search::index::Indexer;
 use crate::search::plan::{Plan, Window};
 use crate::store::batch::{Batch, Put, RESERVATIONS, Reservation};
@@ -41,7 +42,7 @@ pub struct RecordsParts {
     /// Seals and opens bodies.
     pub sealer: Arc<BodySealer>,
     /// Extracts index entries.
-    pub indexer: Arc<Indexer>,
+    pub indexer: CurrentIndexer,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness for ids and waits.
@@ -130,9 +131,9 @@ impl Records {
         Self { parts, sequences }
     }
 
-    /// Extracts what is searched.
-    pub fn indexer(&self) -> &Indexer {
-        &self.parts.indexer
+    /// Extracts what is searched; one request takes it once.
+    pub fn indexer(&self) -> Arc<Indexer> {
+        self.parts.indexer.snapshot()
     }
 
     /// Randomness.
@@ -276,7 +277,7 @@ impl Records {
     /// Reads the reservation of search criteria; do it before searching.
     pub async fn reserve(&self, criteria: &str) -> Result<Reservation, Outcome> {
         let now_ms = self.parts.clock.now_ms();
-        let id = self.parts.indexer.criteria_id(criteria);
+        let id = self.indexer().criteria_id(criteria);
         let known = self
             .parts
             .store
@@ -339,7 +340,7 @@ impl Records {
     /// Destroys everything of a patient: the keys first, then bodies and index entries.
     pub async fn erase(&self, grant: &Grant, patient_id: &str) -> Result<u64, Outcome> {
         require(grant.erases())?;
-        let owner = self.parts.indexer.owner_hash(Some(patient_id));
+        let owner = self.indexer().owner_hash(Some(patient_id));
         self.parts.keys.erase(&owner).await?;
         let now_ms = self.parts.clock.now_ms();
         self.parts
@@ -381,7 +382,9 @@ impl Records {
                 resource.set_id(&address.id);
             }
         }
-        let owners: Vec<_> = changes.iter().map(|change| self.owner(change)).collect();
+        let indexer = self.indexer();
+        let owners = changes.iter().map(|change| owner(&indexer, change));
+        let owners: Vec<_> = owners.collect();
         let mut wanted = owners.clone();
         wanted.sort_unstable();
         wanted.dedup();
@@ -403,24 +406,12 @@ impl Records {
             });
         }
         if work.len() <= INLINE_CHANGES_MAX {
-            return seal_all(&self.parts.indexer, &self.parts.sealer, work);
+            return seal_all(&indexer, &self.parts.sealer, work);
         }
-        let (indexer, sealer) = (
-            Arc::clone(&self.parts.indexer),
-            Arc::clone(&self.parts.sealer),
-        );
+        let sealer = Arc::clone(&self.parts.sealer);
         tokio::task::spawn_blocking(move || seal_all(&indexer, &sealer, work))
             .await
             .map_err(|error| Outcome::internal(format!("preparing a batch: {error}")))?
-    }
-
-    fn owner(&self, change: &Change) -> OwnerHash {
-        let indexer = &self.parts.indexer;
-        let patient = change
-            .resource
-            .as_ref()
-            .and_then(|resource| indexer.owner(resource));
-        indexer.owner_hash(patient)
     }
 
     fn sequence_of(&self, change: &Change, now_ms: i64) -> i64 {
@@ -467,6 +458,11 @@ impl Records {
         }
         Ok(opened)
     }
+}
+
+fn owner(indexer: &Indexer, change: &Change) -> OwnerHash {
+    let resource = change.resource.as_ref();
+    indexer.owner_hash(resource.and_then(|resource| indexer.owner(resource)))
 }
 
 fn require(granted: bool) -> Result<(), Outcome> {

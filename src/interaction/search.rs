@@ -111,7 +111,7 @@ pub fn parse(
         is_lenient: strictness == Strictness::Lenient,
     };
     let pairs = query::pairs(text);
-    parse::parse(resource_type, &pairs, ctx.records.indexer(), options).map_err(|issues| {
+    parse::parse(resource_type, &pairs, &ctx.records.indexer(), options).map_err(|issues| {
         let is_unsupported = issues.iter().all(|issue| issue.code == "not-supported");
         let kind = if is_unsupported {
             Kind::Unsupported
@@ -136,12 +136,12 @@ pub async fn find_all(
 
 /// Whether a resource that is not stored yet matches.
 pub fn matches(ctx: &Context, query: &Query, resource: &Resource) -> bool {
-    query.matches(resource, ctx.clock.now_ms(), ctx.records.indexer())
+    query.matches(resource, ctx.clock.now_ms(), &ctx.records.indexer())
 }
 
 /// Lowers a query, and lets the smallest of its conditions drive.
 async fn plan(ctx: &Context, grant: &Grant, query: &Query) -> Result<Plan, Outcome> {
-    let lowered = query.lower(ctx.records.indexer());
+    let lowered = query.lower(&ctx.records.indexer());
     let mut counts = Vec::new();
     for candidate in lowered.candidates() {
         counts.push(ctx.records.count(grant, &candidate, COUNT_LIMIT).await?);
@@ -224,7 +224,7 @@ async fn walk_page(
         let last = found.matches.last().map(|stored| stored.version.sequence);
         examined += found.matches.len();
         for stored in found.matches {
-            if verifies && !query.verify(&stored.resource()?, indexer) {
+            if verifies && !query.verify(&stored.resource()?, &indexer) {
                 continue;
             }
             if page.matches.len() == walk.page_size {

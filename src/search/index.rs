@@ -119,6 +119,12 @@ impl Indexer {
         }
     }
 
+    /// An indexer that differs in the definitions only.
+    #[must_use]
+    pub fn with_registry(&self, registry: Arc<Registry>) -> Self {
+        Self::new(registry, self.blind.clone(), &self.base_url)
+    }
+
     /// The definitions that it works by.
     pub fn registry(&self) -> &Registry {
         &self.registry

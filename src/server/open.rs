@@ -22,6 +22,7 @@ use crate::seal::master_key::env::EnvMasterKey;
 use crate::seal::master_key::file::FileMasterKey;
 use crate::seal::random::{Random, SystemRandom};
 use crate::seal::ring::RingSettings;
+use crate::search::current::CurrentIndexer;
 use crate::search::index::Indexer;
 use crate::server::ServerError;
 use crate::store::Store;
@@ -87,7 +88,7 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened, Serv
         store,
         keys: Arc::clone(&keys),
         sealer: Arc::new(sealer),
-        indexer: Arc::new(indexer),
+        indexer: CurrentIndexer::new(indexer),
         clock: Arc::clone(&clock),
         random,
         node,
