@@ -6,9 +6,11 @@ use http::HeaderMap;
 use http::header::{HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH};
 
 use crate::fhir::instant::Instant;
+use crate::fhir::query;
 use crate::interaction::update::Precondition;
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
+use crate::search::query::RESULT_OPTIONS;
 
 /// `If-None-Exist`: the criteria of a conditional create.
 const IF_NONE_EXIST: HeaderName = HeaderName::from_static("if-none-exist");
@@ -45,9 +47,25 @@ pub fn if_modified_since(headers: &HeaderMap) -> Option<Instant> {
         .and_then(Instant::from_http_date)
 }
 
-/// The criteria of a conditional create.
-pub fn if_none_exist(headers: &HeaderMap) -> Result<Option<String>, Outcome> {
-    Ok(text(headers, &IF_NONE_EXIST)?.map(|criteria| criteria_of(criteria).to_owned()))
+/// The criteria of a conditional create: in the header, or in the URL as some clients put them.
+/// Ignored there they would make the duplicate that the client wants to avoid.
+pub fn if_none_exist(
+    headers: &HeaderMap,
+    url_query: Option<&str>,
+) -> Result<Option<String>, Outcome> {
+    let in_header = text(headers, &IF_NONE_EXIST)?.map(|text| criteria_of(text).to_owned());
+    let is_criterion = |name: &str| !RESULT_OPTIONS.contains(&name);
+    let in_url = url_query.filter(|text| {
+        let pairs = query::pairs(text);
+        pairs.iter().any(|(name, _value)| is_criterion(name))
+    });
+    match (in_header, in_url) {
+        (Some(_), Some(_)) => Err(Outcome::new(
+            Kind::Invalid,
+            "A create has its criteria in If-None-Exist or in the URL, not in both.",
+        )),
+        (in_header, in_url) => Ok(in_header.or_else(|| in_url.map(ToOwned::to_owned))),
+    }
 }
 
 /// Clients send `identifier=x`, `?identifier=x` or `Patient?identifier=x`: the query counts.

@@ -13,13 +13,14 @@ use crate::search::param::Condition;
 use crate::search::param::date::DateCondition;
 
 /// The parameters that do not change what is found.
-pub const RESULT_OPTIONS: [&str; 6] = [
+pub const RESULT_OPTIONS: [&str; 7] = [
     "_count",
     "_elements",
     "_format",
     "_pretty",
     "_summary",
     "_total",
+    "_totalMethod",
 ];
 
 /// A query on one resource type.

@@ -8,6 +8,7 @@ use crate::support::server::{Answer, Backend, TestServer, bundle, entry, on_both
 
 on_both_stores!(
     a_conditional_create_happens_when_nothing_matches,
+    criteria_in_the_url_of_a_create_are_heeded,
     a_conditional_update_creates_or_updates,
     a_conditional_patch_needs_one_match,
     a_conditional_delete_takes_one_or_none,
@@ -54,6 +55,28 @@ async fn a_conditional_create_happens_when_nothing_matches(backend: Backend) {
     create_unless(&server, "1")
         .await
         .assert_refused(412, "conflict", "several");
+}
+
+async fn criteria_in_the_url_of_a_create_are_heeded(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    let url = format!("Patient?{}", criteria("1"));
+    let once = identified("1", "Once");
+    let first = server.post(&url, &once).await;
+    assert_eq!(first.status, StatusCode::CREATED, "{}", first.text());
+    let second = server.post(&url, &once).await;
+    assert_eq!(second.status, StatusCode::OK, "{}", second.text());
+    assert_eq!(second.json(), first.json());
+    let third = server.post("Patient?_format=json", &once).await;
+    assert_eq!(third.status, StatusCode::CREATED, "{}", third.text());
+    let refused = server.post("Patient?no-such=1", &once).await;
+    refused.assert_refused(400, "not-supported", "no-such");
+    let call = server.request(Method::POST, &url).json(&once);
+    let both = call.header("if-none-exist", &criteria("1")).send().await;
+    both.assert_refused(400, "invalid", "not in both");
+    let counted = server.get("Patient?_totalMethod=count&_count=0").await;
+    assert_eq!(counted.json()["total"], 2);
+    let twice = server.get("Patient?_totalMethod=count&_total=none").await;
+    twice.assert_refused(400, "structure", "once");
 }
 
 async fn a_conditional_update_creates_or_updates(backend: Backend) {

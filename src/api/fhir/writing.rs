@@ -27,13 +27,14 @@ use crate::outcome::{Issue, Outcome};
 pub(crate) async fn create(
     caller: Caller,
     TypePath(resource_type): TypePath,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     sent: Body,
 ) -> Answer {
     let grant = caller.grant(Intent::Write(resource_type))?;
     let resource = body::resource(&caller.state, &headers, sent).await?;
     refuse_other_type(&resource, resource_type)?;
-    let if_none_exist = conditions::if_none_exist(&headers)?;
+    let if_none_exist = conditions::if_none_exist(&headers, query.as_deref())?;
     let request = CreateRequest {
         resource,
         if_none_exist,

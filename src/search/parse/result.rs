@@ -28,12 +28,14 @@ pub(super) fn read(result: &mut ResultOptions, name: &str, value: &str) -> Resul
             };
             set_once(&mut result.summary, summary, name)?;
         }
-        "_total" => {
-            let total = match value {
-                "none" => Total::None,
-                "estimate" => Total::Estimate,
-                "accurate" => Total::Accurate,
-                _ => return Err(malformed(name, "is none, estimate or accurate")),
+        // The second is not of FHIR: a widespread client counts by it.
+        "_total" | "_totalMethod" => {
+            let total = match (name, value) {
+                (_, "none") => Total::None,
+                (_, "estimate") => Total::Estimate,
+                ("_total", "accurate") | ("_totalMethod", "count") => Total::Accurate,
+                ("_total", _) => return Err(malformed(name, "is none, estimate or accurate")),
+                _ => return Err(malformed(name, "is none, estimate or count")),
             };
             set_once(&mut result.total, total, name)?;
         }

@@ -388,7 +388,8 @@ fn try_out(program: &Path) -> Result<(), String> {
     run(Command::new(program).arg("--version"), &mend)
 }
 
-fn run(command: &mut Command, mend: &str) -> Result<(), String> {
+/// Runs a command that fetches or unpacks; when it fails, what it said and what mends it.
+pub(crate) fn run(command: &mut Command, mend: &str) -> Result<(), String> {
     let output = command.output().map_err(|error| {
         let program = command.get_program().display();
         format!("{program} cannot be run: {error}; to mend it:\n{mend}")
@@ -398,7 +399,7 @@ fn run(command: &mut Command, mend: &str) -> Result<(), String> {
     }
     let said = String::from_utf8_lossy(&output.stderr);
     Err(format!(
-        "no mongod for the tests: {}\nto mend it:\n{mend}",
+        "what the tests need cannot be had: {}\nto mend it:\n{mend}",
         said.trim()
     ))
 }
