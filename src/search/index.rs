@@ -270,14 +270,18 @@ impl Indexer {
         let Some(program) = &parameter.expression else {
             return;
         };
+        let number = ParameterNumber(parameter.number);
+        let key_count = gathered.keys.len();
+        let mut has_value = false;
         let mut writer = KeyWriter {
-            parameter: ParameterNumber(parameter.number),
+            parameter: number,
             hasher,
             base_url: &self.base_url,
             keys: &mut gathered.keys,
         };
         program.run(resource.object(), self.registry.shapes(), &mut |value| {
             let found = self.found(value, traits);
+            has_value = true;
             param::index(parameter.kind, &found, &mut writer);
             if traits.is_in_patient_compartment
                 && let Some(id) = reference::patient_id(&found, &self.base_url)
@@ -296,6 +300,10 @@ impl Indexer {
                 gathered.main_date = Some((rank, ms));
             }
         });
+        let new_keys = gathered.keys.get(key_count..).unwrap_or_default();
+        if has_value && !new_keys.iter().any(Key::is_ordered) {
+            gathered.keys.push(Key::present(number));
+        }
     }
 
     fn found<'a>(&'a self, value: Value<'a>, traits: &Traits) -> Found<'a> {

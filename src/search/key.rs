@@ -28,6 +28,9 @@ const SECOND_LAYOUT: u16 = 0x4000;
 /// Bit of the keys of a parameter that have a marker behind the number.
 const MARKED_LAYOUT: u16 = 0x8000;
 
+/// Marks that there is a value.
+const PRESENT_MARKER: u8 = 3;
+
 /// The number that the keys of resource types themselves begin with.
 const TYPE_KEYS: u16 = u16::MAX;
 
@@ -45,6 +48,12 @@ impl Key {
     /// A key of a parameter that is found by equality only, of the sort that the marker says.
     pub fn marked(parameter: ParameterNumber, marker: u8) -> Self {
         Self::of_number(parameter.0 | MARKED_LAYOUT).with(&[marker])
+    }
+
+    /// The key of a parameter that has a value, none of which has another key of the first two
+    /// layouts.
+    pub fn present(parameter: ParameterNumber) -> Self {
+        Self::marked(parameter, PRESENT_MARKER)
     }
 
     /// The key that every resource of a type has.
@@ -72,6 +81,11 @@ impl Key {
     #[must_use]
     pub fn with_ordered(self, value: i64) -> Self {
         self.with(&ordered_bytes(value))
+    }
+
+    /// Whether it is of a parameter's first or second layout.
+    pub fn is_ordered(&self) -> bool {
+        self.0.first().is_some_and(|byte| byte & 0x80 == 0)
     }
 
     /// The bytes.

@@ -10,7 +10,7 @@ use crate::search::key::{Key, ParameterNumber};
 use crate::search::param::Condition;
 use crate::search::param::date::DateCondition;
 use crate::search::plan::{Plan, Predicate};
-use crate::search::query::{Criterion, Query};
+use crate::search::query::{Criterion, Query, has_column};
 
 /// How far candidates are counted.
 pub const COUNT_LIMIT: u64 = 1_000;
@@ -28,6 +28,8 @@ pub struct Lowered {
 #[derive(Debug, Clone)]
 struct Conjunct {
     predicate: Predicate,
+    /// What is walked where the predicate itself cannot be: it holds whenever the predicate does.
+    driver: Option<Predicate>,
     breadth: Breadth,
 }
 
@@ -46,6 +48,17 @@ enum Breadth {
     Wide,
     /// Cannot be walked.
     Untold,
+}
+
+impl Conjunct {
+    /// A condition that is tested only.
+    fn untold(predicate: Predicate) -> Self {
+        Self {
+            predicate,
+            driver: None,
+            breadth: Breadth::Untold,
+        }
+    }
 }
 
 impl Query {
@@ -80,7 +93,11 @@ impl Lowered {
             Predicate::Or(ref any) if any.iter().all(is_walkable) => Breadth::Wide,
             _ => Breadth::Untold,
         };
-        self.conjuncts.push(Conjunct { predicate, breadth });
+        self.conjuncts.push(Conjunct {
+            predicate,
+            driver: None,
+            breadth,
+        });
     }
 
     /// Plans that are worth counting up to [`COUNT_LIMIT`], in the order in which
@@ -92,7 +109,10 @@ impl Lowered {
         }
         let conjuncts = places.iter().filter_map(|&place| self.conjuncts.get(place));
         conjuncts
-            .map(|one| self.plan_of(one.predicate.clone(), Vec::new()))
+            .map(|one| {
+                let driver = one.driver.as_ref().unwrap_or(&one.predicate);
+                self.plan_of(driver.clone(), Vec::new())
+            })
             .collect()
     }
 
@@ -113,7 +133,8 @@ impl Lowered {
         }
         match best.or_else(|| places.first().copied()) {
             Some(place) => {
-                let driver = rest.remove(place);
+                let own = self.conjuncts.get(place).and_then(|one| one.driver.clone());
+                let driver = own.unwrap_or_else(|| rest.remove(place));
                 self.plan_of(driver, rest)
             }
             None => self.plan_of(Predicate::Key(self.type_key.clone()), rest),
@@ -161,44 +182,99 @@ fn lower(
     match criterion {
         Criterion::Ids(ids) => Conjunct {
             predicate: Predicate::Ids(ids.clone()),
+            driver: None,
             breadth: Breadth::Listed,
         },
-        Criterion::LastUpdated(any_of) => Conjunct {
-            predicate: disjunction(any_of.iter().map(DateCondition::lower_last_updated)),
-            breadth: Breadth::Untold,
-        },
+        Criterion::LastUpdated(any_of) => Conjunct::untold(disjunction(
+            any_of.iter().map(DateCondition::lower_last_updated),
+        )),
+        Criterion::Not(inner) if inner.needs_verification() => Conjunct::untold(Predicate::All),
+        Criterion::Not(inner) => {
+            let inner = lower(inner, resource_type, indexer, hasher);
+            Conjunct::untold(Predicate::Not(Box::new(inner.predicate)))
+        }
+        Criterion::Missing { code, is_missing } => {
+            lower_missing(code, *is_missing, resource_type, indexer)
+        }
         Criterion::Parameter { code, any_of } => {
             let parameter = indexer.registry().search_parameter(resource_type, code);
             let Some(parameter) = parameter else {
-                return Conjunct {
-                    predicate: Predicate::Nothing,
-                    breadth: Breadth::Untold,
-                };
+                return Conjunct::untold(Predicate::Nothing);
             };
             let number = ParameterNumber(parameter.number);
             let all = any_of.iter().map(|one| one.lower(number, hasher));
             let predicate = disjunction(all);
-            let breadth = breadth_of(code, any_of, &predicate);
-            Conjunct { predicate, breadth }
+            let own = (!is_walkable(&predicate)).then(|| walkable_part(&predicate));
+            let driver = own.flatten();
+            let breadth = if driver.is_some() || is_walkable(&predicate) {
+                breadth_of(code, any_of)
+            } else {
+                Breadth::Untold
+            };
+            Conjunct {
+                predicate,
+                driver,
+                breadth,
+            }
         }
     }
 }
 
-fn breadth_of(code: &str, any_of: &[Condition], predicate: &Predicate) -> Breadth {
-    if !is_walkable(predicate) {
-        return Breadth::Untold;
+fn lower_missing(
+    code: &str,
+    is_missing: bool,
+    resource_type: ResourceType,
+    indexer: &Indexer,
+) -> Conjunct {
+    let parameter = indexer.registry().search_parameter(resource_type, code);
+    let present = match parameter {
+        _ if has_column(code) => Predicate::All,
+        Some(parameter) => Predicate::present(ParameterNumber(parameter.number)),
+        None => Predicate::Nothing,
+    };
+    match present {
+        Predicate::All if is_missing => Conjunct::untold(Predicate::Nothing),
+        Predicate::Nothing if is_missing => Conjunct::untold(Predicate::All),
+        present if is_missing => Conjunct::untold(Predicate::Not(Box::new(present))),
+        present => Conjunct {
+            breadth: if is_walkable(&present) {
+                Breadth::Wide
+            } else {
+                Breadth::Untold
+            },
+            predicate: present,
+            driver: None,
+        },
     }
+}
+
+fn breadth_of(code: &str, any_of: &[Condition]) -> Breadth {
     let of = |condition: &Condition| match condition {
+        condition if condition.is_walk() => Breadth::Wide,
         Condition::Token(token) if code == "identifier" && token.is_one_code() => Breadth::Unique,
         Condition::Uri(_) if code == "url" => Breadth::Unique,
         Condition::Reference(reference) if reference.is_of_one_chart() => Breadth::Chart,
         Condition::Token(_)
         | Condition::Uri(_)
         | Condition::Reference(_)
+        | Condition::Logical(_)
         | Condition::String(_) => Breadth::Equal,
         Condition::Date(_) | Condition::Number(_) | Condition::Quantity(_) => Breadth::Wide,
     };
     any_of.iter().map(of).max().unwrap_or(Breadth::Untold)
+}
+
+/// A part of a condition that can be walked and holds whenever the whole does.
+fn walkable_part(predicate: &Predicate) -> Option<Predicate> {
+    match predicate {
+        one if is_walkable(one) => Some(one.clone()),
+        Predicate::And(all) => all.iter().find_map(walkable_part),
+        Predicate::Or(any) => {
+            let parts: Option<Vec<_>> = any.iter().map(walkable_part).collect();
+            Some(disjunction(parts?.into_iter()))
+        }
+        _ => None,
+    }
 }
 
 fn is_walkable(predicate: &Predicate) -> bool {

@@ -19,6 +19,7 @@ use crate::fhir::resource_type::ResourceType;
 use crate::fhir::shape::CodeSet;
 use crate::search::hasher::Hasher;
 use crate::search::key::{Key, ParameterNumber};
+use crate::search::modifier::Modifier;
 use crate::search::plan::Predicate;
 
 /// The data type of a value, as far as search tells types apart.
@@ -154,6 +155,8 @@ pub struct ParseContext<'a> {
     pub targets: &'a [ResourceType],
     /// What is known of the systems of the parameter's tokens.
     pub systems: token::Systems<'a>,
+    /// What stands behind the colon of the parameter's name.
+    pub modifier: Option<Modifier>,
     /// This server's FHIR base.
     pub base_url: &'a str,
     /// The present, in ms since the epoch: `ap` on dates is relative to it.
@@ -171,6 +174,8 @@ pub enum Condition {
     Quantity(quantity::QuantityCondition),
     /// On references.
     Reference(reference::ReferenceCondition),
+    /// On the identifiers by which references name what they point to.
+    Logical(token::TokenCondition),
     /// On strings.
     String(string::StringCondition),
     /// On tokens.
@@ -203,13 +208,27 @@ pub fn parse(
         ParameterKind::Date => date::parse(text, context.now_ms).map(Condition::Date),
         ParameterKind::Number => number::parse(text).map(Condition::Number),
         ParameterKind::Quantity => quantity::parse(text).map(Condition::Quantity),
+        ParameterKind::Reference if context.modifier == Some(Modifier::Identifier) => {
+            token::parse(text, &token::STATED).map(Condition::Logical)
+        }
         ParameterKind::Reference => reference::parse(text, context).map(Condition::Reference),
-        ParameterKind::String => string::parse(text).map(Condition::String),
-        ParameterKind::Token => token::parse(text, &context.systems).map(Condition::Token),
-        ParameterKind::Uri => uri::parse(text).map(Condition::Uri),
+        ParameterKind::String => string::parse(text, context.modifier).map(Condition::String),
+        ParameterKind::Token => token_condition(text, context).map(Condition::Token),
+        ParameterKind::Uri => uri::parse(text, context.modifier).map(Condition::Uri),
         ParameterKind::Composite | ParameterKind::Special => {
             Err("searching by it is not supported yet".into())
         }
+    }
+}
+
+fn token_condition(
+    text: &str,
+    context: &ParseContext<'_>,
+) -> Result<token::TokenCondition, String> {
+    match context.modifier {
+        Some(Modifier::Text) => token::parse_text(text),
+        Some(Modifier::OfType) => token::parse_of_type(text),
+        _ => token::parse(text, &context.systems),
     }
 }
 
@@ -222,6 +241,7 @@ impl Condition {
             Self::Number(number) => number.lower(parameter),
             Self::Quantity(quantity) => quantity.lower(parameter, hasher),
             Self::Reference(reference) => reference.lower(parameter, hasher),
+            Self::Logical(identifier) => reference::lower_logical(identifier, parameter, hasher),
             Self::String(string) => string.lower(parameter, hasher),
             Self::Token(token) => token.lower(parameter, hasher),
             Self::Uri(uri) => uri.lower(parameter, hasher),
@@ -235,7 +255,20 @@ impl Condition {
             Self::Quantity(quantity) => quantity.number.is_exact(),
             Self::Reference(reference) => reference.is_exact(),
             Self::String(string) => string.is_exact(),
-            Self::Date(_) | Self::Token(_) | Self::Uri(_) => true,
+            Self::Token(token) => token.is_exact(),
+            Self::Uri(uri) => uri.is_exact(),
+            Self::Logical(_) => false,
+            Self::Date(_) => true,
+        }
+    }
+
+    /// Whether its keys are all that the parameter has.
+    pub fn is_walk(&self) -> bool {
+        match self {
+            Self::String(string) => string.is_walk(),
+            Self::Token(token) | Self::Logical(token) => token.is_walk(),
+            Self::Uri(uri) => uri.is_walk(),
+            _ => false,
         }
     }
 
@@ -246,6 +279,7 @@ impl Condition {
             Self::Number(number) => number.matches(value),
             Self::Quantity(quantity) => quantity.matches(value),
             Self::Reference(reference) => reference.matches(value, base_url),
+            Self::Logical(identifier) => reference::matches_logical(identifier, value),
             Self::String(string) => string.matches(value),
             Self::Token(token) => token.matches(value),
             Self::Uri(uri) => uri.matches(value),

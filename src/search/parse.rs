@@ -5,6 +5,7 @@
 //! mean is in [`crate::search::param`].
 //! Spec: <https://hl7.org/fhir/R4/search.html#table>.
 
+mod modifier;
 mod refusal;
 mod result;
 pub mod value;

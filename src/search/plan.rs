@@ -4,7 +4,7 @@
 //! exact on its predicates; what keys only approximate is verified by the caller on the opened
 //! resource. Both stores test with [`Predicate::holds`], so that they cannot differ.
 
-use crate::search::key::{Entries, Key};
+use crate::search::key::{Entries, Key, ParameterNumber};
 
 /// What is known of a stored resource without opening its body.
 #[derive(Debug, Clone, Copy)]
@@ -97,6 +97,15 @@ impl Tail {
 }
 
 impl Predicate {
+    /// Holds for resources that have a value of a parameter.
+    pub fn present(parameter: ParameterNumber) -> Self {
+        Self::Or(vec![
+            Self::Range(KeyRange::prefix(Key::new(parameter))),
+            Self::Range(KeyRange::prefix(Key::second(parameter))),
+            Self::Key(Key::present(parameter)),
+        ])
+    }
+
     /// Whether the predicate holds for a candidate.
     pub fn holds(&self, candidate: &Candidate<'_>) -> bool {
         match self {

@@ -9,8 +9,8 @@ use crate::fhir::resource::Resource;
 use crate::fhir::resource_type::ResourceType;
 use crate::outcome::Issue;
 use crate::search::index::Indexer;
-use crate::search::param::Condition;
 use crate::search::param::date::DateCondition;
+use crate::search::param::{Condition, Found, special};
 
 /// The parameters that do not change what is found.
 pub const RESULT_OPTIONS: [&str; 7] = [
@@ -48,6 +48,15 @@ pub enum Criterion {
         /// One of these has to be met by one of the values.
         any_of: Vec<Condition>,
     },
+    /// On whether a parameter has a value at all.
+    Missing {
+        /// The parameter's code.
+        code: CompactString,
+        /// Whether it must have none.
+        is_missing: bool,
+    },
+    /// What must not be met.
+    Not(Box<Criterion>),
     /// On the logical id.
     Ids(Vec<String>),
     /// On the time of the last update.
@@ -116,10 +125,12 @@ impl Query {
 }
 
 impl Criterion {
-    fn needs_verification(&self) -> bool {
+    /// Whether index keys leave something open.
+    pub fn needs_verification(&self) -> bool {
         match self {
             Self::Parameter { any_of, .. } => !any_of.iter().all(Condition::is_exact),
-            Self::Ids(_) | Self::LastUpdated(_) => false,
+            Self::Not(inner) => inner.needs_verification(),
+            Self::Missing { .. } | Self::Ids(_) | Self::LastUpdated(_) => false,
         }
     }
 
@@ -127,20 +138,38 @@ impl Criterion {
         match self {
             Self::Ids(ids) => ids.iter().any(|id| resource.id() == Some(id)),
             Self::LastUpdated(any_of) => any_of.iter().any(|one| one.holds_at(last_updated_ms)),
-            Self::Parameter { code, any_of } => {
-                let registry = indexer.registry();
-                let parameter = registry.search_parameter(resource.resource_type(), code);
-                let mut is_met = false;
-                if let Some(parameter) = parameter {
-                    indexer.each_value(parameter, resource, &mut |value| {
-                        is_met = is_met
-                            || any_of
-                                .iter()
-                                .any(|one| one.matches(value, indexer.base_url()));
-                    });
-                }
-                is_met
+            Self::Not(inner) => !inner.matches(resource, last_updated_ms, indexer),
+            Self::Missing { code, is_missing } => {
+                let has_value = has_column(code) || any_value(code, resource, indexer, &|_| true);
+                has_value != *is_missing
             }
+            Self::Parameter { code, any_of } => any_value(code, resource, indexer, &|value| {
+                let mut any = any_of.iter();
+                any.any(|one| one.matches(value, indexer.base_url()))
+            }),
         }
     }
+}
+
+/// Whether a parameter is a column that every resource has.
+pub fn has_column(code: &str) -> bool {
+    [special::ID, special::LAST_UPDATED].contains(&code)
+}
+
+/// Whether one of the values of a parameter is of this sort.
+fn any_value(
+    code: &str,
+    resource: &Resource,
+    indexer: &Indexer,
+    is_met: &dyn Fn(&Found<'_>) -> bool,
+) -> bool {
+    let registry = indexer.registry();
+    let parameter = registry.search_parameter(resource.resource_type(), code);
+    let mut is_any = false;
+    if let Some(parameter) = parameter {
+        indexer.each_value(parameter, resource, &mut |value| {
+            is_any = is_any || is_met(value);
+        });
+    }
+    is_any
 }

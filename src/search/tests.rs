@@ -3,6 +3,7 @@
 mod differential;
 mod index;
 mod lower;
+mod modifier;
 mod parse;
 
 use std::sync::{Arc, OnceLock};

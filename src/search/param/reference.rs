@@ -2,7 +2,7 @@
 //!
 //! Keys: parameter, hash of `Type/id` for resources of this server, of the whole URL for others; of
 //! a canonical with and without its version. A search for one version of a resource is verified.
-//! References that only have an `identifier`, and those to contained resources, have no key.
+//! An `identifier` has a marked key of its value; references to contained resources have no key.
 //! Spec: <https://hl7.org/fhir/R4/search.html#reference>.
 
 use crate::fhir::id;
@@ -13,8 +13,12 @@ use crate::seal::blind::Domain;
 use crate::search::escape;
 use crate::search::hasher::Hasher;
 use crate::search::key::{Key, ParameterNumber};
+use crate::search::param::token::TokenCondition;
 use crate::search::param::{DataType, Found, KeyWriter, ParseContext};
 use crate::search::plan::Predicate;
+
+/// Marks the key of the identifier of what is referred to.
+const LOGICAL_MARKER: u8 = 4;
 
 /// What a reference value asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +36,10 @@ pub fn index(value: &Found<'_>, writer: &mut KeyWriter<'_, '_>) {
             .keys
             .push(key(writer.parameter, target, writer.hasher));
     });
+    if let Some(value) = identifier(value).and_then(|one| one.get_str("value")) {
+        let key = logical_key(writer.parameter, value, writer.hasher);
+        writer.keys.push(key);
+    }
 }
 
 /// Reads `id`, `Type/id`, a URL, or a canonical with or without version.
@@ -111,6 +119,36 @@ impl ReferenceCondition {
         });
         is_met
     }
+}
+
+/// The condition on keys of a search by the identifier of what is referred to.
+pub fn lower_logical(
+    wanted: &TokenCondition,
+    parameter: ParameterNumber,
+    hasher: &mut Hasher<'_>,
+) -> Predicate {
+    match wanted.code() {
+        Some(code) => Predicate::Key(logical_key(parameter, code, hasher)),
+        None => Predicate::present(parameter),
+    }
+}
+
+/// Whether the identifier of what a value refers to is the wanted one.
+pub fn matches_logical(wanted: &TokenCondition, value: &Found<'_>) -> bool {
+    let Some(identifier) = identifier(value) else {
+        return false;
+    };
+    wanted.meets(identifier.get_str("system"), identifier.get_str("value"))
+}
+
+fn identifier<'a>(value: &Found<'a>) -> Option<&'a Object> {
+    let is_reference = value.data_type == DataType::Reference;
+    let object = value.object().filter(|_| is_reference)?;
+    object.get("identifier")?.as_object()
+}
+
+fn logical_key(parameter: ParameterNumber, value: &str, hasher: &mut Hasher<'_>) -> Key {
+    Key::marked(parameter, LOGICAL_MARKER).with(&hasher.hash8(Domain::Code, value))
 }
 
 /// The id of the patient of this server that a value points to.

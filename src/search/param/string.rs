@@ -1,8 +1,9 @@
 //! String parameters: texts that begin with the searched one, whatever its case and accents.
 //!
 //! Keys: parameter, hash of the first 1 to 12 characters of the comparable form; and a marked one
-//! of the whole. A longer search is verified on the resource. A name or an address is found by each
-//! of its parts and by each word of them.
+//! of the whole, and of every three characters in a row. A longer search, `:exact` and `:contains`
+//! are verified on the resource. A name or an address is found by each of its parts and by each word
+//! of them.
 //! Spec: <https://hl7.org/fhir/R4/search.html#string>.
 
 use crate::fhir::resource::{Node, Object};
@@ -10,6 +11,7 @@ use crate::seal::blind::Domain;
 use crate::search::escape;
 use crate::search::hasher::Hasher;
 use crate::search::key::{Key, ParameterNumber};
+use crate::search::modifier::Modifier;
 use crate::search::param::{DataType, Found, KeyWriter};
 use crate::search::plan::Predicate;
 use crate::search::text::normalise;
@@ -19,6 +21,12 @@ pub const PREFIX_CHARACTERS_MAX: usize = 12;
 
 /// Marks the key of a whole text.
 const WHOLE_MARKER: u8 = 2;
+
+/// Marks the key of three characters in a row.
+const PIECE_MARKER: u8 = 5;
+
+/// Characters of a piece: what `:contains` looks for has to have them.
+const PIECE_CHARACTERS: usize = 3;
 
 const NAME_PARTS: [&str; 5] = ["family", "given", "prefix", "suffix", "text"];
 
@@ -34,9 +42,13 @@ const ADDRESS_PARTS: [&str; 7] = [
 
 /// What a string value asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StringCondition {
-    /// The comparable form of the beginning.
-    pub beginning: String,
+pub enum StringCondition {
+    /// The comparable form begins with this one.
+    Begins(String),
+    /// The text itself is this one.
+    Exact(String),
+    /// The comparable form has this one in it.
+    Contains(String),
 }
 
 /// Writes the keys of a value.
@@ -52,40 +64,99 @@ pub fn index(value: &Found<'_>, writer: &mut KeyWriter<'_, '_>) {
         for beginning in beginnings(&whole, has_words) {
             prefix_keys(beginning, writer);
         }
+        for piece in pieces(&whole) {
+            let key = piece_key(writer.parameter, piece, writer.hasher);
+            writer.keys.push(key);
+        }
     });
 }
 
-/// Reads the beginning of a text.
-pub fn parse(text: &str) -> Result<StringCondition, String> {
-    let beginning = normalise(&escape::unescape(text));
-    if beginning.is_empty() {
+/// Reads a text: the beginning of one, or what the modifier says.
+pub fn parse(text: &str, modifier: Option<Modifier>) -> Result<StringCondition, String> {
+    let text = escape::unescape(text);
+    let comparable = normalise(&text);
+    if comparable.is_empty() {
         return Err("a text is missing".into());
     }
-    Ok(StringCondition { beginning })
+    Ok(match modifier {
+        Some(Modifier::Exact) => StringCondition::Exact(text.into_owned()),
+        Some(Modifier::Contains) => StringCondition::Contains(comparable),
+        _ => StringCondition::Begins(comparable),
+    })
 }
 
 impl StringCondition {
     /// The condition on keys.
     pub fn lower(&self, parameter: ParameterNumber, hasher: &mut Hasher<'_>) -> Predicate {
-        let (prefix, _) = cut(&self.beginning, PREFIX_CHARACTERS_MAX);
-        Predicate::Key(prefix_key(parameter, prefix, hasher))
+        match self {
+            Self::Begins(beginning) => {
+                let (prefix, _) = cut(beginning, PREFIX_CHARACTERS_MAX);
+                Predicate::Key(prefix_key(parameter, prefix, hasher))
+            }
+            Self::Exact(text) => Predicate::Key(whole_key(parameter, &normalise(text), hasher)),
+            Self::Contains(part) => {
+                let keys =
+                    pieces(part).map(|one| Predicate::Key(piece_key(parameter, one, hasher)));
+                let mut all: Vec<_> = keys.collect();
+                match all.pop() {
+                    None => Predicate::present(parameter),
+                    Some(only) if all.is_empty() => only,
+                    // The middle of a text tells more than its ends do, and the last piece more
+                    // than the first.
+                    Some(last) => {
+                        all.insert(0, last);
+                        Predicate::And(all)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether its keys are all that the parameter has.
+    pub fn is_walk(&self) -> bool {
+        matches!(self, Self::Contains(part) if pieces(part).next().is_none())
     }
 
     /// Whether the keys alone decide it.
     pub fn is_exact(&self) -> bool {
-        let (_, rest) = cut(&self.beginning, PREFIX_CHARACTERS_MAX);
-        rest.is_empty()
+        let is_short = |text| cut(text, PREFIX_CHARACTERS_MAX).1.is_empty();
+        matches!(self, Self::Begins(beginning) if is_short(beginning))
     }
 
     /// Whether a value meets it.
     pub fn matches(&self, value: &Found<'_>) -> bool {
         let mut is_met = false;
         each_text(value, &mut |text, has_words| {
-            let whole = normalise(text);
-            is_met |= beginnings(&whole, has_words).any(|one| one.starts_with(&self.beginning));
+            is_met |= match self {
+                Self::Exact(wanted) => text == wanted,
+                Self::Contains(part) => normalise(text).contains(part),
+                Self::Begins(beginning) => begins(text, has_words, beginning),
+            };
         });
         is_met
     }
+}
+
+/// Whether a text, or one of its words, begins with a comparable form.
+pub fn begins(text: &str, has_words: bool, beginning: &str) -> bool {
+    let whole = normalise(text);
+    beginnings(&whole, has_words).any(|one| one.starts_with(beginning))
+}
+
+/// Every stretch of a text that is as long as a piece.
+fn pieces(whole: &str) -> impl Iterator<Item = &str> {
+    let starts = whole.char_indices().map(|(at, _)| at);
+    let ends = whole
+        .char_indices()
+        .map(|(at, letter)| at + letter.len_utf8());
+    starts
+        .zip(ends.skip(PIECE_CHARACTERS - 1))
+        .filter_map(|(start, end)| whole.get(start..end))
+}
+
+fn piece_key(parameter: ParameterNumber, piece: &str, hasher: &Hasher<'_>) -> Key {
+    let [a, b, c, d, ..] = hasher.hash8_once(Domain::StringValue, piece);
+    Key::marked(parameter, PIECE_MARKER).with(&[a, b, c, d])
 }
 
 /// The places of a text that a search may begin at.

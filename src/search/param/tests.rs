@@ -34,6 +34,7 @@ const STATED: Systems<'_> = Systems {
 const CONTEXT: ParseContext<'_> = ParseContext {
     targets: &[],
     systems: STATED,
+    modifier: None,
     base_url: BASE_URL,
     now_ms: NOW_MS,
 };

@@ -11,8 +11,9 @@ use crate::seal::blind::Domain;
 use crate::search::escape;
 use crate::search::hasher::Hasher;
 use crate::search::key::{Key, ParameterNumber};
-use crate::search::param::{DataType, Found, KeyWriter};
+use crate::search::param::{DataType, Found, KeyWriter, string};
 use crate::search::plan::{KeyRange, Predicate};
+use crate::search::text::normalise;
 
 /// Marks the key of a system alone.
 const SYSTEM_MARKER: u8 = 1;
@@ -36,7 +37,24 @@ pub enum TokenCondition {
         /// The codes that an element bound to the system can have without stating it.
         bound_codes: Vec<String>,
     },
+    /// `:text`: what people read of a concept begins with this, or one of its words does.
+    Text(String),
+    /// `:of-type`: an identifier of a type.
+    OfType {
+        /// The system of the type.
+        system: String,
+        /// The code of the type.
+        code: String,
+        /// The value of the identifier.
+        value: String,
+    },
 }
+
+/// Nothing is known of the systems.
+pub const STATED: Systems<'static> = Systems {
+    are_stated: true,
+    bindings: &[],
+};
 
 /// What is known of the systems of a parameter's values.
 #[derive(Debug, Clone, Copy)]
@@ -110,6 +128,30 @@ pub fn parse(text: &str, systems: &Systems<'_>) -> Result<TokenCondition, String
     }
 }
 
+/// Reads the beginning of what people read.
+pub fn parse_text(text: &str) -> Result<TokenCondition, String> {
+    let beginning = normalise(&escape::unescape(text));
+    if beginning.is_empty() {
+        return Err("a text is missing".into());
+    }
+    Ok(TokenCondition::Text(beginning))
+}
+
+/// Reads `system|code|value`.
+pub fn parse_of_type(text: &str) -> Result<TokenCondition, String> {
+    let plain = |part| escape::unescape(part).into_owned();
+    match escape::split(text, '|').as_slice() {
+        [system, code, value] if !code.is_empty() && !value.is_empty() => {
+            Ok(TokenCondition::OfType {
+                system: plain(system),
+                code: plain(code),
+                value: plain(value),
+            })
+        }
+        _ => Err("an identifier of a type is system|code|value".into()),
+    }
+}
+
 /// Where the system of every value is known, so is the one key that values with the code have.
 fn of_code(code: String, systems: &Systems<'_>) -> TokenCondition {
     if systems.are_stated {
@@ -135,7 +177,7 @@ fn of_system(system: String, codes: &[&CodeSet]) -> TokenCondition {
 }
 
 impl TokenCondition {
-    /// The condition on keys; it is exact.
+    /// The condition on keys.
     pub fn lower(&self, parameter: ParameterNumber, hasher: &mut Hasher<'_>) -> Predicate {
         match self {
             Self::Code(code) => Predicate::Range(KeyRange::prefix(
@@ -159,28 +201,104 @@ impl TokenCondition {
                 any.push(stated);
                 Predicate::Or(any)
             }
+            Self::OfType { value, .. } => Predicate::Range(KeyRange::prefix(
+                Key::new(parameter).with(&hasher.hash8(Domain::Code, value)),
+            )),
+            Self::Text(_) => Predicate::present(parameter),
         }
     }
 
     /// Whether it asks for one code, not for all of a system.
     pub fn is_one_code(&self) -> bool {
-        !matches!(self, Self::System { .. })
+        self.code().is_some() || matches!(self, Self::OfType { .. })
+    }
+
+    /// The code that it asks for, where that is one.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Code(code) | Self::CodeInSystem { code, .. } => Some(code),
+            Self::System { .. } | Self::Text(_) | Self::OfType { .. } => None,
+        }
+    }
+
+    /// Whether the keys alone decide it.
+    pub fn is_exact(&self) -> bool {
+        !matches!(self, Self::Text(_) | Self::OfType { .. })
+    }
+
+    /// Whether its keys are all that the parameter has.
+    pub fn is_walk(&self) -> bool {
+        matches!(self, Self::Text(_))
     }
 
     /// Whether a value meets it.
     pub fn matches(&self, value: &Found<'_>) -> bool {
         let mut is_met = false;
-        each_token(value, &mut |system, code| {
-            is_met |= match self {
-                Self::Code(wanted) => code == Some(wanted),
-                Self::CodeInSystem {
-                    system: wanted_system,
-                    code: wanted,
-                } => code == Some(wanted) && system.unwrap_or_default() == wanted_system,
-                Self::System { system: wanted, .. } => system == Some(wanted),
-            };
-        });
+        match self {
+            Self::Text(beginning) => each_text(value, &mut |text| {
+                is_met |= string::begins(text, true, beginning);
+            }),
+            Self::OfType {
+                system,
+                code,
+                value: wanted,
+            } => is_met = is_of_type(value, system, code, wanted),
+            _ => each_token(value, &mut |system, code| {
+                is_met |= self.meets(system, code);
+            }),
+        }
         is_met
+    }
+
+    /// Whether one code with its system meets it.
+    pub fn meets(&self, system: Option<&str>, code: Option<&str>) -> bool {
+        match self {
+            Self::Code(wanted) => code == Some(wanted),
+            Self::CodeInSystem {
+                system: wanted_system,
+                code: wanted,
+            } => code == Some(wanted) && system.unwrap_or_default() == wanted_system,
+            Self::System { system: wanted, .. } => system == Some(wanted),
+            Self::Text(_) | Self::OfType { .. } => false,
+        }
+    }
+}
+
+fn is_of_type(value: &Found<'_>, system: &str, code: &str, wanted: &str) -> bool {
+    let is_identifier = value.data_type == DataType::Identifier;
+    let Some(identifier) = value.object().filter(|_| is_identifier) else {
+        return false;
+    };
+    let codings = identifier.get("type").and_then(Node::as_object);
+    let mut codings = codings.map_or(&[][..], |one| one.items("coding")).iter();
+    identifier.get_str("value") == Some(wanted)
+        && codings.any(|coding| {
+            let of = |name| coding.get(name).and_then(Node::as_str);
+            of("system").unwrap_or_default() == system && of("code") == Some(code)
+        })
+}
+
+/// Gives every text by which people read a value.
+fn each_text(value: &Found<'_>, each: &mut dyn FnMut(&str)) {
+    let Some(object) = value.object() else { return };
+    let mut give = |object: &Object, name| {
+        if let Some(text) = object.get_str(name) {
+            each(text);
+        }
+    };
+    match value.data_type {
+        DataType::Coding => give(object, "display"),
+        DataType::CodeableConcept => {
+            give(object, "text");
+            let codings = object.items("coding").iter().filter_map(Node::as_object);
+            codings.for_each(|coding| give(coding, "display"));
+        }
+        DataType::Identifier => {
+            if let Some(of_type) = object.get("type").and_then(Node::as_object) {
+                give(of_type, "text");
+            }
+        }
+        _ => {}
     }
 }
 

@@ -1,4 +1,4 @@
-//! Uri parameters: equal character by character.
+//! Uri parameters: equal character by character, or by whole segments of their paths.
 //!
 //! Keys: parameter, hash of the uri. A canonical has one key with and one without its version, so
 //! that it is found by either.
@@ -8,14 +8,19 @@ use crate::seal::blind::Domain;
 use crate::search::escape;
 use crate::search::hasher::Hasher;
 use crate::search::key::{Key, ParameterNumber};
+use crate::search::modifier::Modifier;
 use crate::search::param::{DataType, Found, KeyWriter};
 use crate::search::plan::Predicate;
 
 /// What a uri value asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UriCondition {
-    /// The uri.
-    pub uri: String,
+pub enum UriCondition {
+    /// This very uri.
+    Same(String),
+    /// The uri or one that it lies below.
+    Above(String),
+    /// The uri or one that lies below it.
+    Below(String),
 }
 
 /// Writes the keys of a value.
@@ -26,27 +31,69 @@ pub fn index(value: &Found<'_>, writer: &mut KeyWriter<'_, '_>) {
 }
 
 /// Reads a uri.
-pub fn parse(text: &str) -> Result<UriCondition, String> {
+pub fn parse(text: &str, modifier: Option<Modifier>) -> Result<UriCondition, String> {
     if text.is_empty() {
         return Err("a uri is missing".into());
     }
-    Ok(UriCondition {
-        uri: escape::unescape(text).into_owned(),
-    })
+    let uri = escape::unescape(text).into_owned();
+    let is_path = uri.contains("://");
+    match modifier {
+        Some(Modifier::Above | Modifier::Below) if !is_path => {
+            Err("only URLs with a path lie above or below others, not URNs".into())
+        }
+        Some(Modifier::Above) => Ok(UriCondition::Above(uri)),
+        Some(Modifier::Below) => Ok(UriCondition::Below(uri)),
+        _ => Ok(UriCondition::Same(uri)),
+    }
 }
 
 impl UriCondition {
-    /// The condition on keys; it is exact.
+    /// The condition on keys.
     pub fn lower(&self, parameter: ParameterNumber, hasher: &mut Hasher<'_>) -> Predicate {
-        Predicate::Key(key(parameter, &self.uri, hasher))
+        match self {
+            Self::Same(uri) => Predicate::Key(key(parameter, uri, hasher)),
+            Self::Above(uri) => {
+                let any = lineage(uri).map(|one| Predicate::Key(key(parameter, one, hasher)));
+                Predicate::Or(any.collect())
+            }
+            Self::Below(_) => Predicate::present(parameter),
+        }
+    }
+
+    /// Whether the keys alone decide it.
+    pub fn is_exact(&self) -> bool {
+        !self.is_walk()
+    }
+
+    /// Whether its keys are all that the parameter has.
+    pub fn is_walk(&self) -> bool {
+        matches!(self, Self::Below(_))
     }
 
     /// Whether a value meets it.
     pub fn matches(&self, value: &Found<'_>) -> bool {
         let mut is_met = false;
-        each_uri(value, &mut |uri| is_met |= uri == self.uri);
+        each_uri(value, &mut |stored| {
+            is_met |= match self {
+                Self::Same(uri) => uri == stored,
+                Self::Above(uri) => lineage(uri).any(|one| one == stored),
+                Self::Below(uri) => lineage(stored).any(|one| one == uri),
+            }
+        });
         is_met
     }
+}
+
+/// A URL and what it lies below, each with and without a slash at its end.
+fn lineage(url: &str) -> impl Iterator<Item = &str> {
+    let authority = url.find("://").map_or(0, |at| at + 3);
+    let slashes = url.match_indices('/').map(|(at, _)| at);
+    let ends = slashes
+        .filter(move |at| *at >= authority)
+        .flat_map(|at| [at, at + 1]);
+    let cuts = ends.filter(move |at| *at < url.len());
+    cuts.filter_map(|at| Some(url.split_at_checked(at)?.0))
+        .chain(std::iter::once(url))
 }
 
 fn key(parameter: ParameterNumber, uri: &str, hasher: &mut Hasher<'_>) -> Key {

@@ -10,6 +10,7 @@ use crate::search::index::Indexer;
 use crate::search::modifier::Modifier;
 use crate::search::param::token::Systems;
 use crate::search::param::{self, Condition, ParseContext, special};
+use crate::search::parse::modifier;
 use crate::search::parse::refusal::{issue, malformed, unsupported};
 use crate::search::query::Criterion;
 
@@ -38,10 +39,29 @@ pub(super) fn read(
     value: &str,
 ) -> Result<Criterion, Issue> {
     let name = named.name;
-    let target = named
+    let modifier = named
         .modifier
-        .map(|text| target_type(name, text, parameter))
+        .map(|text| modifier::of(name, text, parameter))
         .transpose()?;
+    match modifier {
+        Some(Modifier::Missing) => modifier::missing(name, parameter, value),
+        Some(Modifier::Not) => {
+            let inner = positive(indexer, now_ms, (named, modifier), parameter, value)?;
+            Ok(Criterion::Not(Box::new(inner)))
+        }
+        _ => positive(indexer, now_ms, (named, modifier), parameter, value),
+    }
+}
+
+/// Reads the values, one of which has to be met.
+fn positive(
+    indexer: &Indexer,
+    now_ms: i64,
+    (named, modifier): (&Named<'_>, Option<Modifier>),
+    parameter: &SearchParameter,
+    value: &str,
+) -> Result<Criterion, Issue> {
+    let name = named.name;
     let texts = escape::split(value, ',');
     if texts.len() > OR_VALUES_MAX {
         let reason = format!("has more than {OR_VALUES_MAX} values");
@@ -77,10 +97,13 @@ pub(super) fn read(
         code => {
             let of_type = named.resource_type;
             let (are_stated, bindings) = indexer.systems(of_type, code);
+            let target = match &modifier {
+                Some(Modifier::Type(target)) => Some(target),
+                _ => None,
+            };
             let context = ParseContext {
-                targets: target
-                    .as_ref()
-                    .map_or(&parameter.targets, std::slice::from_ref),
+                targets: target.map_or(&parameter.targets, std::slice::from_ref),
+                modifier,
                 systems: Systems {
                     are_stated,
                     bindings: &bindings,
@@ -93,31 +116,5 @@ pub(super) fn read(
                 any_of: each(&|text| param::parse(parameter.kind, text, &context))?,
             })
         }
-    }
-}
-
-/// The type that a modifier limits a reference to; other modifiers are refused.
-fn target_type(
-    name: &str,
-    modifier: &str,
-    parameter: &SearchParameter,
-) -> Result<ResourceType, Issue> {
-    match Modifier::parse(modifier) {
-        Some(Modifier::Type(target)) if parameter.kind == ParameterKind::Reference => {
-            if parameter.targets.is_empty() || parameter.targets.contains(&target) {
-                Ok(target)
-            } else {
-                Err(malformed(name, "names a type that it cannot refer to"))
-            }
-        }
-        Some(Modifier::Type(_)) => Err(malformed(
-            name,
-            "names a type, which only references may have behind the colon",
-        )),
-        Some(_) => Err(unsupported(
-            name,
-            "has a modifier that is not supported yet",
-        )),
-        None => Err(unsupported(name, "has a modifier that does not exist")),
     }
 }

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::{NOW_MS, indexer, pairs, parse_query, resource_type};
 use crate::outcome::Severity;
 use crate::search::param::Condition;
+use crate::search::param::string::StringCondition;
 use crate::search::parse::value::OR_VALUES_MAX;
 use crate::search::parse::{PARAMETERS_MAX, ParseOptions, parse};
 use crate::search::query::{Criterion, Summary, Total};
@@ -28,13 +29,14 @@ fn criteria_are_ands_of_ors() {
             Criterion::Parameter { any_of, .. } => any_of.len(),
             Criterion::Ids(ids) => ids.len(),
             Criterion::LastUpdated(dates) => dates.len(),
+            Criterion::Missing { .. } | Criterion::Not(_) => 0,
         })
         .collect();
     assert_eq!(counts, [2, 1, 2, 1]);
     assert!(matches!(
         &query.criteria[1],
         Criterion::Parameter { any_of, .. }
-            if matches!(&any_of[0], Condition::String(one) if one.beginning == "cd")
+            if matches!(&any_of[0], Condition::String(StringCondition::Begins(one)) if one == "cd")
     ));
     assert_eq!(query.understood.len(), 4);
 }
@@ -90,8 +92,16 @@ fn what_is_not_understood_is_refused_by_name() {
         ),
         ("_text=x", "'_text': is not supported yet"),
         ("_filter=x", "'_filter': is not supported yet"),
-        ("name:exact=x", "has a modifier that is not supported yet"),
+        (
+            "name:text=x",
+            "'name:text': has a modifier that it does not take; it takes :missing, :exact, :contains",
+        ),
+        ("gender:exact=x", "it takes :missing, :not, :text, :of-type"),
+        ("birthdate:not=2000", "it takes :missing"),
+        ("organization:below=x", "it takes :missing, :identifier"),
         ("name:x=x", "has a modifier that does not exist"),
+        ("name:missing=x", "'name:missing': is true or false"),
+        ("identifier:of-type=a|b", "an identifier of a type is"),
         ("name:Patient=x", "names a type, which only references"),
         (
             "general-practitioner:Patient=1",

@@ -8,7 +8,7 @@ use crate::search::param::string::{index, parse};
 use crate::search::text::normalise;
 
 fn finds(query: &str, data_type: &str, json: &str) -> bool {
-    let condition = Condition::String(parse(query).unwrap());
+    let condition = Condition::String(parse(query, None).unwrap());
     is_found_in(index, json, data_type, &condition)
 }
 
@@ -85,16 +85,16 @@ fn an_address_is_found_by_each_part_and_word() {
 
 #[test]
 fn an_empty_text_is_refused() {
-    assert!(parse("").unwrap_err().contains("missing"));
-    assert!(parse("  ").is_err());
-    assert!(parse("-").is_ok());
+    assert!(parse("", None).unwrap_err().contains("missing"));
+    assert!(parse("  ", None).is_err());
+    assert!(parse("-", None).is_ok());
 }
 
 proptest! {
     #[test]
     fn keys_agree_with_values(stored in "[aAäéß ,-]{1,20}", query in "[aAäéß ]{1,16}") {
         let expected = normalise(&stored).starts_with(&normalise(&query));
-        if parse(&query).is_ok() && !normalise(&stored).is_empty() {
+        if parse(&query, None).is_ok() && !normalise(&stored).is_empty() {
             prop_assert_eq!(finds(&query, "string", &format!("\"{stored}\"")), expected);
         }
     }
@@ -103,7 +103,7 @@ proptest! {
     fn every_beginning_finds_its_text(stored in "\\PC{1,30}", length in 1..30usize) {
         let text = stored.replace(['"', '\\'], "");
         let beginning: String = normalise(&text).chars().take(length).collect();
-        if let Ok(condition) = parse(&beginning) {
+        if let Ok(condition) = parse(&beginning, None) {
             let json = format!("\"{text}\"");
             prop_assert!(is_found_in(index, &json, "string", &Condition::String(condition)));
         }

@@ -5,7 +5,7 @@ use crate::search::param::Condition;
 use crate::search::param::uri::{index, parse};
 
 fn finds(query: &str, data_type: &str, stored: &str) -> bool {
-    let condition = Condition::Uri(parse(query).unwrap());
+    let condition = Condition::Uri(parse(query, None).unwrap());
     is_found_in(index, &format!("\"{stored}\""), data_type, &condition)
 }
 
@@ -28,7 +28,7 @@ fn uris_are_equal_character_by_character() {
     ));
     assert!(!finds("http://acme.org/", "uri", "http://acme.org/fhir"));
     assert!(finds("urn:oid:1.2.3", "oid", "urn:oid:1.2.3"));
-    assert!(parse("").unwrap_err().contains("missing"));
+    assert!(parse("", None).unwrap_err().contains("missing"));
 }
 
 #[test]
