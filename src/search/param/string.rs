@@ -2,8 +2,8 @@
 //!
 //! Keys: parameter, hash of the first 1 to 12 characters of the comparable form; and a marked one
 //! of the whole, and of every three characters in a row. A longer search, `:exact` and `:contains`
-//! are verified on the resource. A name or an address is found by each of its parts and by each word
-//! of them.
+//! are verified on the resource. A name or an address is found by each of its parts, and by each
+//! word of them.
 //! Spec: <https://hl7.org/fhir/R4/search.html#string>.
 
 use crate::fhir::resource::{Node, Object};

@@ -163,7 +163,8 @@ fn references_are_found_by_the_identifier_they_name() {
 fn urls_lie_above_and_below_each_other_by_whole_segments() {
     check(
         "ValueSet",
-        r#"{"resourceType":"ValueSet","id":"v","status":"draft","url":"http://acme.org/fhir/vs/1"}"#,
+        r#"{"resourceType":"ValueSet","id":"v","status":"draft",
+            "url":"http://acme.org/fhir/vs/1"}"#,
         &[
             ("url:below=http://acme.org/fhir", true),
             ("url:below=http://acme.org/fhir/", true),

@@ -94,7 +94,8 @@ fn what_is_not_understood_is_refused_by_name() {
         ("_filter=x", "'_filter': is not supported yet"),
         (
             "name:text=x",
-            "'name:text': has a modifier that it does not take; it takes :missing, :exact, :contains",
+            "'name:text': has a modifier that it does not take; it takes :missing, :exact, \
+             :contains",
         ),
         ("gender:exact=x", "it takes :missing, :not, :text, :of-type"),
         ("birthdate:not=2000", "it takes :missing"),
