@@ -3,6 +3,7 @@
 //! Raw arguments become decided settings before any work starts. A contract other programs rely on:
 //! names, options and the line `vesta is listening on ...` do not change.
 
+mod bench;
 mod demo;
 pub mod dictionary;
 pub mod distill;
@@ -43,6 +44,8 @@ enum Command {
     Import(import::ImportArguments),
     /// Write synthetic patients as transaction Bundles.
     Generate(generate::GenerateArguments),
+    /// Measure a server beside the ceilings of its workloads.
+    Bench(bench::BenchArguments),
     /// Show or change the keys that seal the records.
     Keys {
         #[command(subcommand)]
@@ -131,6 +134,7 @@ fn carry_out(command: Command) -> Result<(), Failure> {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Import(arguments) => import::run(&arguments),
         Command::Generate(arguments) => Ok(generate::run(&arguments)?),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Keys { action, settings } => keys::run(action, &settings),
         Command::CapabilityStatement => print_capability_statement(),
         Command::Dictionary { out } => {

@@ -7,6 +7,7 @@ mod support;
 
 mod bad_input;
 mod batch;
+mod bench;
 mod clients;
 mod codec;
 mod conditional;

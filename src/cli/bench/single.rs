@@ -1,0 +1,168 @@
+//! Single durable writes: creates, and updates that leave a version in the history.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::access::sequence::SequenceSource;
+use crate::cli::Failure;
+use crate::cli::bench::bare::{Creator, Updater};
+use crate::cli::bench::drive::{Sample, Worker, drive};
+use crate::cli::bench::process::Process;
+use crate::cli::bench::ready::{Observation, Ready};
+use crate::cli::bench::report::Row;
+use crate::cli::bench::run::{TURNS, send};
+use crate::cli::bench::traffic::{Call, Calls};
+use crate::cli::bench::workload::Workload;
+use crate::store::Store;
+
+/// Where a number goes that makes each body another one.
+const PLACE_OF_NUMBER: &str = "<number>";
+
+/// The node number of the bare store's sequences; no process of the run has one as high.
+const NODE: u8 = 255;
+
+/// What single writes are made of.
+pub(super) struct Singles<'a> {
+    patterns: Arc<[Observation]>,
+    bare: &'a Arc<dyn Store>,
+    writers: usize,
+}
+
+/// The JSON of an observation before and behind a number.
+struct Body {
+    id: String,
+    before: String,
+    behind: String,
+}
+
+impl<'a> Singles<'a> {
+    /// Writes copies of these observations, with so many connections or writers.
+    pub(super) fn new(ready: &Ready, bare: &'a Arc<dyn Store>, writers: usize) -> Self {
+        Self {
+            patterns: ready.observations.clone().into(),
+            bare,
+            writers,
+        }
+    }
+
+    /// Measures one of the two.
+    pub(super) async fn measure(
+        &self,
+        workload: Workload,
+        server: &Process,
+        turn: Duration,
+    ) -> Result<Row, Failure> {
+        let calls = self.calls(workload);
+        let (over_http, bare) = if workload == Workload::Create {
+            self.take_turns(server, &calls, self.creators(), turn)
+                .await?
+        } else {
+            self.take_turns(server, &calls, self.updaters(), turn)
+                .await?
+        };
+        let row = Row::new(workload, over_http, 1.0);
+        Ok(row.beside("bare store, document ready", &bare, 1.0))
+    }
+
+    async fn take_turns<W: Worker>(
+        &self,
+        server: &Process,
+        calls: &Calls,
+        mut writers: Vec<W>,
+        turn: Duration,
+    ) -> Result<(Sample, Sample), Failure> {
+        let (mut over_http, mut bare) = (Sample::default(), Sample::default());
+        for _ in 0..TURNS {
+            over_http.add(send(server, self.writers, calls, Some(turn)).await?);
+            let (back, sample) = drive(writers, Some(turn)).await?;
+            writers = back;
+            bare.add(sample);
+        }
+        Ok((over_http, bare))
+    }
+
+    fn calls(&self, workload: Workload) -> Calls {
+        let bodies: Vec<_> = self.patterns.iter().filter_map(Body::of).collect();
+        let (number, writers) = (AtomicU64::new(0), self.writers);
+        Arc::new(move |place, sent| {
+            let body = bodies.get(own(place, sent, writers, bodies.len()))?;
+            let number = number.fetch_add(1, Ordering::Relaxed);
+            Some(if workload == Workload::Create {
+                body.create(number)
+            } else {
+                body.update(number)
+            })
+        })
+    }
+
+    fn creators(&self) -> Vec<Creator> {
+        let sequences = Arc::new(SequenceSource::new(NODE));
+        let writers = (0..self.writers).map(|place| Creator {
+            store: Arc::clone(self.bare),
+            patterns: Arc::clone(&self.patterns),
+            sequences: Arc::clone(&sequences),
+            place,
+            written: 0,
+        });
+        writers.collect()
+    }
+
+    fn updaters(&self) -> Vec<Updater> {
+        let writers = (0..self.writers).map(|place| {
+            let own = self.patterns.iter().skip(place).step_by(self.writers);
+            Updater {
+                store: Arc::clone(self.bare),
+                own: own.map(|pattern| pattern.put.clone()).collect(),
+                written: 0,
+            }
+        });
+        writers.collect()
+    }
+}
+
+/// Which pattern is whose: no two writers have the same, as long as there are enough.
+fn own(place: usize, sent: usize, writers: usize, count: usize) -> usize {
+    let rounds = (count / writers.max(1)).max(1);
+    (place + sent % rounds * writers) % count.max(1)
+}
+
+impl Body {
+    fn of(pattern: &Observation) -> Option<Self> {
+        let mut resource = pattern.json.clone();
+        let object = resource.as_object_mut()?;
+        let id = object.get("id").and_then(Value::as_str)?.to_owned();
+        object.insert("note".to_owned(), json!([{"text": PLACE_OF_NUMBER}]));
+        let text = resource.to_string();
+        let (before, behind) = text.split_once(PLACE_OF_NUMBER)?;
+        Some(Self {
+            id,
+            before: before.to_owned(),
+            behind: behind.to_owned(),
+        })
+    }
+
+    fn create(&self, number: u64) -> Call {
+        Call {
+            method: Method::POST,
+            path: "/fhir/Observation".to_owned(),
+            body: self.text(number),
+        }
+    }
+
+    fn update(&self, number: u64) -> Call {
+        Call {
+            method: Method::PUT,
+            path: format!("/fhir/Observation/{}", self.id),
+            body: self.text(number),
+        }
+    }
+
+    fn text(&self, number: u64) -> Bytes {
+        format!("{}{number}{}", self.before, self.behind).into()
+    }
+}
