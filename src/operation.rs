@@ -3,3 +3,4 @@
 //! Spec: <https://hl7.org/fhir/R4/operations.html>.
 
 pub mod erase;
+pub mod meta;

@@ -5,6 +5,7 @@
 //! Above this, resources are JSON; below it, ciphertext. The store and the keys are private.
 
 mod prepare;
+mod rewrite;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,7 +1,9 @@
 //! The routes of operations: `$...` on the system, a type or an instance.
 
+mod meta;
+
 use axum::Router;
-use axum::routing::post;
+use axum::routing::{get, post};
 use http::StatusCode;
 
 use crate::access::Intent;
@@ -13,7 +15,28 @@ use crate::outcome::Issue;
 
 /// The routes of operations, below the FHIR base.
 pub fn routes() -> Router<AppState> {
-    Router::new().route("/{type}/{id}/$erase", post(erase))
+    Router::new()
+        .route("/{type}/{id}/$erase", post(erase))
+        .route("/$meta", get(meta::of_system).post(meta::of_system))
+        .route("/{type}/$meta", get(meta::of_type).post(meta::of_type))
+        .route(
+            "/{type}/{id}/$meta",
+            get(meta::of_instance).post(meta::of_instance),
+        )
+        .route(
+            "/{type}/{id}/_history/{version_id}/$meta",
+            get(meta::of_version).post(meta::of_version),
+        )
+        .route("/{type}/{id}/$meta-add", post(meta::add))
+        .route("/{type}/{id}/$meta-delete", post(meta::delete))
+        .route(
+            "/{type}/{id}/_history/{version_id}/$meta-add",
+            post(meta::add_to_version),
+        )
+        .route(
+            "/{type}/{id}/_history/{version_id}/$meta-delete",
+            post(meta::delete_from_version),
+        )
 }
 
 async fn erase(caller: Caller, InstancePath(address): InstancePath) -> Answer {

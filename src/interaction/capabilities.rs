@@ -133,6 +133,7 @@ fn rest(parts: &StatementParts<'_>) -> CapabilityStatementRest {
             .map(|resource_type| resource(parts, resource_type))
             .collect(),
         interaction: SYSTEM_INTERACTIONS.iter().map(interaction).collect(),
+        operation: vec![defined("meta", "Resource-meta")],
         ..CapabilityStatementRest::default()
     }
 }
@@ -148,7 +149,6 @@ fn resource(
     };
     let parameters = parts.registry.search_parameters(resource_type);
     let several = parts.rest.conditional_delete_multiple;
-    let operation = (name == "Patient").then(erase);
     CapabilityStatementRestResource {
         r#type: code(name),
         profile: Some(canonical(format!(
@@ -168,8 +168,32 @@ fn resource(
             .filter(|p| is_served(p))
             .map(search_parameter)
             .collect(),
-        operation: operation.into_iter().collect(),
+        operation: operations(name),
         ..CapabilityStatementRestResource::default()
+    }
+}
+
+/// The operations on a type and its instances.
+fn operations(name: &str) -> Vec<CapabilityStatementRestResourceOperation> {
+    let mut operations = vec![
+        defined("meta", "Resource-meta"),
+        defined("meta-add", "Resource-meta-add"),
+        defined("meta-delete", "Resource-meta-delete"),
+    ];
+    if name == "Patient" {
+        operations.push(erase());
+    }
+    operations
+}
+
+/// An operation of the specification.
+fn defined(name: &str, definition: &str) -> CapabilityStatementRestResourceOperation {
+    CapabilityStatementRestResourceOperation {
+        name: string(name),
+        definition: canonical(format!(
+            "http://hl7.org/fhir/OperationDefinition/{definition}"
+        )),
+        ..CapabilityStatementRestResourceOperation::default()
     }
 }
 

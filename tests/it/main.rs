@@ -22,6 +22,7 @@ mod generate;
 mod history;
 mod import;
 mod keys;
+mod meta;
 mod operate;
 mod patch;
 mod read;
