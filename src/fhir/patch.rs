@@ -10,6 +10,7 @@ mod pointer;
 
 use std::fmt;
 
+use crate::fhir::json;
 use crate::fhir::patch::pointer::Pointer;
 use crate::fhir::resource::{Node, Object};
 
@@ -60,6 +61,18 @@ impl fmt::Display for PatchError {
 /// A failure before it is known which operation it belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Refusal(PatchFailure, &'static str);
+
+/// Reads a JSON Patch. FHIR's JSON has no empty arrays; a patch that changes nothing is one.
+pub fn read(bytes: &[u8], limits: json::Limits) -> Result<Node, json::JsonError> {
+    if bytes
+        .iter()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .eq(b"[]")
+    {
+        return Ok(Node::Array(Vec::new()));
+    }
+    json::parse(bytes, limits)
+}
 
 /// Applies the JSON Patch `patch` to a copy of `target`.
 pub fn apply(target: &Object, patch: &Node, limits: PatchLimits) -> Result<Object, PatchError> {

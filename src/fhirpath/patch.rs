@@ -43,11 +43,13 @@ pub enum PatchError {
     },
 }
 
-/// The most operations of one patch.
-pub const OPERATIONS_MAX: usize = 1_000;
-
-/// The resource that `target` becomes by a patch.
-pub fn apply(target: &Resource, patch: &Object, shapes: &Shapes) -> Result<Resource, PatchError> {
+/// The resource that `target` becomes by a patch of at most `operations_max` operations.
+pub fn apply(
+    target: &Resource,
+    patch: &Object,
+    shapes: &Shapes,
+    operations_max: usize,
+) -> Result<Resource, PatchError> {
     let root = shapes
         .resource(target.resource_type())
         .ok_or_else(|| PatchError::Malformed {
@@ -55,7 +57,7 @@ pub fn apply(target: &Resource, patch: &Object, shapes: &Shapes) -> Result<Resou
             reason: "the definitions of this resource type are not loaded".to_owned(),
         })?;
     let mut changed = target.clone();
-    for (place, operation) in operations(patch)?.iter().enumerate() {
+    for (place, operation) in operations(patch, operations_max)?.iter().enumerate() {
         let mut patcher = Patcher {
             resource: changed.object_mut(),
             root,

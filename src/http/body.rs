@@ -6,6 +6,7 @@ use http::HeaderMap;
 use http_body_util::BodyExt;
 
 use crate::fhir::json;
+use crate::fhir::patch as json_patch;
 use crate::fhir::resource::{Node, Resource};
 use crate::fhir::xml::{self, XmlLimits};
 use crate::http::format::{self, Format};
@@ -82,7 +83,8 @@ pub async fn patch(state: &AppState, headers: &HeaderMap, body: Body) -> Result<
 }
 
 fn json_patch(state: &AppState, bytes: &[u8]) -> Result<Node, Outcome> {
-    json::parse(bytes, json_limits(state)).map_err(|error| malformed(error.to_string(), error.path))
+    json_patch::read(bytes, json_limits(state))
+        .map_err(|error| malformed(error.to_string(), error.path))
 }
 
 fn parse(state: &AppState, format: Format, bytes: &[u8]) -> Result<Resource, Outcome> {

@@ -7,6 +7,7 @@ use http::header::{HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH};
 
 use crate::fhir::instant::Instant;
 use crate::fhir::query;
+use crate::interaction::conditional::criteria_of;
 use crate::interaction::update::Precondition;
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
@@ -68,11 +69,6 @@ pub fn if_none_exist(
     }
 }
 
-/// Clients send `identifier=x`, `?identifier=x` or `Patient?identifier=x`: the query counts.
-fn criteria_of(text: &str) -> &str {
-    text.split_once('?').map_or(text, |(_, query)| query)
-}
-
 /// Reads a list of entity tags as version numbers.
 pub fn versions(value: Option<&str>, header: &str) -> Result<Vec<i64>, Outcome> {
     let Some(list) = value else {
@@ -111,7 +107,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>
 
 #[cfg(test)]
 mod tests {
-    use super::{criteria_of, versions};
+    use super::versions;
 
     #[test]
     fn entity_tags_are_versions() {
@@ -122,12 +118,5 @@ mod tests {
         );
         assert!(versions(Some("W/\"x\""), "If-Match").is_err());
         assert!(versions(None, "If-Match").unwrap().is_empty());
-    }
-
-    #[test]
-    fn criteria_may_carry_a_path() {
-        assert_eq!(criteria_of("Patient?identifier=x"), "identifier=x");
-        assert_eq!(criteria_of("?identifier=x"), "identifier=x");
-        assert_eq!(criteria_of("identifier=x"), "identifier=x");
     }
 }

@@ -14,6 +14,7 @@ use crate::interaction::search::{self, Strictness};
 use crate::interaction::stage::Stage;
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
+use crate::search::query::RESULT_OPTIONS;
 
 /// Search criteria on one type.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +23,24 @@ pub struct Criteria<'a> {
     pub resource_type: ResourceType,
     /// The query, as it stands behind the question mark.
     pub query: &'a str,
+}
+
+impl Criteria<'_> {
+    /// What equal criteria have in common, whatever their order, their encoding, and what they say
+    /// about the form of the result.
+    pub fn key(&self) -> String {
+        let mut pairs = query::pairs(self.query);
+        pairs.retain(|(name, _)| !RESULT_OPTIONS.contains(&name.as_str()));
+        pairs.sort_unstable();
+        pairs.dedup();
+        format!("{}?{}", self.resource_type, query::encode(&pairs))
+    }
+}
+
+/// The criteria of a conditional create: clients send `identifier=x`, `?identifier=x` or
+/// `Patient?identifier=x`, and the query counts.
+pub fn criteria_of(text: &str) -> &str {
+    text.split_once('?').map_or(text, |(_, query)| query)
 }
 
 /// The one resource that the criteria match; `None` when nothing does.
@@ -65,10 +84,43 @@ pub async fn find(
             "The criteria are empty: they would match every resource of the type.",
         ));
     }
-    // The same criteria in another order or encoding are the same reservation.
-    let mut pairs = query.understood.clone();
-    pairs.sort_unstable();
-    let text = format!("{}?{}", criteria.resource_type, query::encode(&pairs));
-    stage.reserve(ctx.records.reserve(&text).await?);
+    stage.reserve(ctx.records.reserve(&criteria.key()).await?);
     search::find_all(ctx, grant, &query, limit).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Criteria, criteria_of};
+
+    fn key(query: &str) -> String {
+        let resource_type = "Patient".parse().unwrap();
+        Criteria {
+            resource_type,
+            query,
+        }
+        .key()
+    }
+
+    #[test]
+    fn equal_criteria_have_equal_keys() {
+        let plain = key("identifier=http://a|1&active=true");
+        for same in [
+            "active=true&identifier=http://a|1",
+            "identifier=http%3A%2F%2Fa%7C1&active=true",
+            "_count=1&identifier=http://a|1&_format=json&active=true&_pretty=true",
+            "_summary=true&_total=none&_elements=id&active=true&identifier=http://a|1",
+            "active=true&active=true&identifier=http://a|1",
+        ] {
+            assert_eq!(key(same), plain);
+        }
+        assert_ne!(key("identifier=http://a|1"), plain);
+        assert_ne!(key("_id=1&identifier=http://a|1&active=true"), plain);
+    }
+
+    #[test]
+    fn criteria_may_carry_a_path() {
+        assert_eq!(criteria_of("Patient?identifier=x"), "identifier=x");
+        assert_eq!(criteria_of("?identifier=x"), "identifier=x");
+        assert_eq!(criteria_of("identifier=x"), "identifier=x");
+    }
 }

@@ -8,10 +8,10 @@ use base64::engine::general_purpose::STANDARD;
 use crate::access::Grant;
 use crate::access::records::{Change, Stored};
 use crate::fhir::json;
-use crate::fhir::patch::{self as json_patch, PatchLimits};
+use crate::fhir::patch::{self as json_patch, PatchFailure, PatchLimits};
 use crate::fhir::resource::{Node, Resource};
 use crate::fhir::resource_type::ResourceType;
-use crate::fhirpath::patch as fhirpath_patch;
+use crate::fhirpath::patch::{self as fhirpath_patch, PatchError};
 use crate::interaction::Context;
 use crate::interaction::conditional::{self, Criteria};
 use crate::interaction::read::{gone, not_found};
@@ -67,18 +67,19 @@ pub async fn stage_patch(
     stage: &mut Stage,
     request: &PatchRequest,
 ) -> Result<Effect, Outcome> {
-    let current = find_target(ctx, grant, stage, request).await?;
-    apply_to(ctx, stage, (&request.patch, &request.condition), current)
+    let named = (request.resource_type, &request.target);
+    let current = find_target(ctx, grant, stage, named).await?;
+    let after = patched(ctx, (&request.patch, &request.condition), &current)?;
+    Ok(stage_patched(stage, current, after))
 }
 
-/// Stages the current version with a patch applied to it.
-pub fn apply_to(
+/// What the current version becomes by a patch; `None` when it stays the same.
+pub fn patched(
     ctx: &Context,
-    stage: &mut Stage,
     (patch, condition): (&Patch, &Precondition),
-    current: Stored,
-) -> Result<Effect, Outcome> {
-    condition.check(Some(&current))?;
+    current: &Stored,
+) -> Result<Option<Resource>, Outcome> {
+    condition.check(Some(current))?;
     let before = current.resource()?;
     let after = apply(ctx, patch, &before)?;
     if after.resource_type() != before.resource_type() || after.id() != before.id() {
@@ -88,15 +89,20 @@ pub fn apply_to(
         ));
     }
     ctx.check_valid(&after)?;
-    if after.same_content(&before) {
-        return Ok(Effect::Unchanged(current));
+    Ok((!after.same_content(&before)).then_some(after))
+}
+
+/// Stages what [`patched`] made of the current version.
+pub fn stage_patched(stage: &mut Stage, current: Stored, after: Option<Resource>) -> Effect {
+    match after {
+        None => Effect::Unchanged(current),
+        Some(_) => stage.push(Change {
+            address: current.version.address.clone(),
+            resource: after,
+            method: Method::Patch,
+            supersedes: Some(current),
+        }),
     }
-    Ok(stage.push(Change {
-        address: current.version.address.clone(),
-        resource: Some(after),
-        method: Method::Patch,
-        supersedes: Some(current),
-    }))
 }
 
 /// The patch in an entry of a Bundle: `Parameters`, or a `Binary` that holds a JSON Patch.
@@ -121,7 +127,7 @@ pub fn patch_of_document(ctx: &Context, document: Resource) -> Result<Patch, Out
             let limits = json::Limits {
                 depth_max: ctx.settings.limits.depth_max,
             };
-            let operations = json::parse(&bytes, limits)
+            let operations = json_patch::read(&bytes, limits)
                 .map_err(|error| Outcome::new(Kind::Malformed, error.to_string()))?;
             Ok(Patch::Json(operations))
         }
@@ -129,26 +135,24 @@ pub fn patch_of_document(ctx: &Context, document: Resource) -> Result<Patch, Out
     }
 }
 
-async fn find_target(
+/// The version a patch is about.
+///
+/// # Errors
+/// 404 when there is none, 410 when it is a tombstone.
+pub async fn find_target(
     ctx: &Context,
     grant: &Grant,
     stage: &mut Stage,
-    request: &PatchRequest,
+    (resource_type, target): (ResourceType, &Target),
 ) -> Result<Stored, Outcome> {
-    let resource_type = request.resource_type;
-    match &request.target {
+    let current = match target {
         Target::Id(id) => {
             let address = Address {
                 resource_type,
                 id: id.clone(),
             };
             let current = stage.current(ctx, grant, &address).await?;
-            let current = current.ok_or_else(|| not_found(&address))?;
-            if current.is_deleted() {
-                Err(gone(&current))
-            } else {
-                Ok(current)
-            }
+            current.ok_or_else(|| not_found(&address))?
         }
         Target::Criteria(query) => {
             let criteria = Criteria {
@@ -158,8 +162,13 @@ async fn find_target(
             let found = conditional::find_one(ctx, grant, stage, &criteria).await?;
             found.ok_or_else(|| {
                 Outcome::new(Kind::NotFound, "The criteria match no resource to patch.")
-            })
+            })?
         }
+    };
+    if current.is_deleted() {
+        Err(gone(&current))
+    } else {
+        Ok(current)
     }
 }
 
@@ -173,17 +182,36 @@ fn patch_limits(ctx: &Context) -> PatchLimits {
 }
 
 fn apply(ctx: &Context, patch: &Patch, before: &Resource) -> Result<Resource, Outcome> {
-    let refused = |reason: String| Outcome::new(Kind::Unprocessable, reason);
+    let limits = patch_limits(ctx);
     match patch {
         Patch::Json(operations) => {
-            let object = json_patch::apply(before.object(), operations, patch_limits(ctx))
-                .map_err(|error| refused(error.to_string()))?;
-            Resource::from_object(object)
-                .map_err(|_object| refused("A patch must not change resourceType.".to_owned()))
+            let object = json_patch::apply(before.object(), operations, limits)
+                .map_err(|error| Outcome::new(kind_of(error.failure), error.to_string()))?;
+            Resource::from_object(object).map_err(|_object| {
+                Outcome::new(Kind::Unprocessable, "A patch must not change resourceType.")
+            })
         }
-        Patch::Fhirpath(parameters) => {
-            fhirpath_patch::apply(before, parameters.object(), ctx.registry.shapes())
-                .map_err(|error| refused(error.to_string()))
-        }
+        Patch::Fhirpath(parameters) => fhirpath_patch::apply(
+            before,
+            parameters.object(),
+            ctx.registry.shapes(),
+            limits.operations_max,
+        )
+        .map_err(|error| {
+            let kind = match &error {
+                PatchError::Malformed { .. } => Kind::Malformed,
+                PatchError::NotApplicable { .. } => Kind::Unprocessable,
+                PatchError::TooMany { .. } => Kind::TooLarge,
+            };
+            Outcome::new(kind, error.to_string())
+        }),
+    }
+}
+
+fn kind_of(failure: PatchFailure) -> Kind {
+    match failure {
+        PatchFailure::Malformed => Kind::Malformed,
+        PatchFailure::NotApplicable | PatchFailure::TestFailed => Kind::Unprocessable,
+        PatchFailure::TooLarge => Kind::TooLarge,
     }
 }

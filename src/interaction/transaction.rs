@@ -17,7 +17,7 @@ use crate::fhir::resource::Resource;
 use crate::interaction::Context;
 use crate::interaction::bundle::{EntryAnswer, EntryRequest, Verb};
 use crate::interaction::fetch::{FetchRequest, fetch};
-use crate::interaction::patch::{apply_to, patch_of_document};
+use crate::interaction::patch::{self, Patch, patch_of_document};
 use crate::interaction::stage::{Effect, Retry, Stage, Written};
 use crate::interaction::transaction::identity::Resolved;
 use crate::interaction::update;
@@ -33,6 +33,16 @@ pub struct TransactionRequest {
     pub entries: Vec<EntryRequest>,
     /// A mark set in the same commit; the transaction fails to commit when it is set already.
     pub once: Option<Reservation>,
+}
+
+/// What an entry writes, links rewritten and validated.
+enum Content {
+    /// Nothing: it reads or deletes.
+    None,
+    /// A resource.
+    Resource(Resource),
+    /// What a patch made of the current version; `None` when that stays the same.
+    Patched(Option<Resource>),
 }
 
 /// What one entry came to before the commit.
@@ -70,35 +80,56 @@ async fn stage_entries(
     entries: &Arc<[EntryRequest]>,
 ) -> Result<Vec<Staged>, Outcome> {
     let identities = identity::settle(ctx, grant, stage, entries).await?;
-    let mut links = identities.links(entries);
-    reference::resolve(ctx, grant, entries, &identities, &mut links).await?;
-    let resources = rewritten(ctx, entries, links).await?;
+    let mut links = identities.links(entries)?;
+    let patches = patches(ctx, entries)?;
+    let sources = (&**entries, patches.as_slice());
+    reference::resolve(ctx, grant, sources, &identities, &mut links).await?;
+    let contents = contents(ctx, entries, (patches, &identities.resolved), links).await?;
     let mut staged = Vec::with_capacity(entries.len());
-    for ((entry, resolved), resource) in entries.iter().zip(identities.resolved).zip(resources) {
-        staged.push(match (resolved, resource) {
-            (Resolved::Patch(current), _) => {
-                Staged::Effects(vec![stage_patch(ctx, stage, entry, current)?])
-            }
-            (resolved, resource) => stage_one(stage, entry, resolved, resource)?,
-        });
+    for ((entry, resolved), content) in entries.iter().zip(identities.resolved).zip(contents) {
+        staged.push(stage_one(stage, entry, resolved, content)?);
     }
     Ok(staged)
 }
 
-/// Rewrites links in, and validates, every resource of the Bundle, on a thread for blocking work.
-async fn rewritten(
+/// The patches of the Bundle, read.
+fn patches(ctx: &Context, entries: &[EntryRequest]) -> Result<Vec<Option<Patch>>, Outcome> {
+    let read = |entry: &EntryRequest| match &entry.verb {
+        Verb::Patch { document, .. } => patch_of_document(ctx, document.clone())
+            .map(Some)
+            .map_err(|outcome| inside(outcome, entry.index)),
+        _ => Ok(None),
+    };
+    entries.iter().map(read).collect()
+}
+
+/// Rewrites links in, and validates, every resource of the Bundle, patched ones included, on a
+/// thread for blocking work.
+async fn contents(
     ctx: &Context,
     entries: &Arc<[EntryRequest]>,
+    (patches, resolved): (Vec<Option<Patch>>, &[Resolved]),
     links: HashMap<String, String>,
-) -> Result<Vec<Option<Resource>>, Outcome> {
+) -> Result<Vec<Content>, Outcome> {
     let (ctx, entries) = (ctx.clone(), Arc::clone(entries));
+    let currents: Vec<Option<Stored>> = resolved
+        .iter()
+        .map(|resolved| match resolved {
+            Resolved::Patch(current) => Some(current.clone()),
+            _ => None,
+        })
+        .collect();
     let work = move || {
         let issues_max = ctx.settings.limits.issues_max;
         let mut issues = Vec::new();
-        let mut resources = Vec::with_capacity(entries.len());
-        for entry in &*entries {
+        let mut contents = Vec::with_capacity(entries.len());
+        for ((entry, patch), current) in entries.iter().zip(patches).zip(currents) {
             let (Verb::Post { resource, .. } | Verb::Put { resource, .. }) = &entry.verb else {
-                resources.push(None);
+                contents.push(match (patch, current) {
+                    (Some(patch), Some(current)) => patched(&ctx, entry, (patch, &current), &links)
+                        .map_err(|outcome| inside(outcome, entry.index))?,
+                    _ => Content::None,
+                });
                 continue;
             };
             let mut resource = resource.clone();
@@ -113,10 +144,10 @@ async fn rewritten(
                         .map(|issue| placed(issue, entry.index)),
                 );
             }
-            resources.push(Some(resource));
+            contents.push(Content::Resource(resource));
         }
         if issues.is_empty() {
-            Ok(resources)
+            Ok(contents)
         } else {
             Err(Outcome::with_issues(Kind::Unprocessable, issues))
         }
@@ -124,6 +155,27 @@ async fn rewritten(
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|error| Outcome::internal(format!("preparing a transaction: {error}")))?
+}
+
+/// Rewrites the links that a patch brings in, and applies it.
+fn patched(
+    ctx: &Context,
+    entry: &EntryRequest,
+    (mut patch, current): (Patch, &Stored),
+    links: &HashMap<String, String>,
+) -> Result<Content, Outcome> {
+    let Verb::Patch { condition, .. } = &entry.verb else {
+        return Err(mismatch());
+    };
+    let shapes = ctx.registry.shapes();
+    match &mut patch {
+        Patch::Fhirpath(parameters) => rewrite::links(parameters, shapes, links),
+        Patch::Json(operations) => {
+            let resource_type = current.version.address.resource_type;
+            rewrite::links_of_json_patch(operations, resource_type, shapes, links);
+        }
+    }
+    patch::patched(ctx, (&patch, condition), current).map(Content::Patched)
 }
 
 /// Turns `Patient.name` into `Bundle.entry[3].resource.name`.
@@ -145,24 +197,27 @@ fn stage_one(
     stage: &mut Stage,
     entry: &EntryRequest,
     resolved: Resolved,
-    resource: Option<Resource>,
+    content: Content,
 ) -> Result<Staged, Outcome> {
-    let effect = match (resolved, resource) {
+    let effect = match (resolved, content) {
         (Resolved::Get, _) => return Ok(Staged::Get),
         (Resolved::SameAs(index), _) => return Ok(Staged::SameAs(index)),
         (Resolved::Existing(stored), _) => Effect::Unchanged(stored),
-        (Resolved::Create(address), resource @ Some(_)) => stage.push(Change {
+        (Resolved::Create(address), Content::Resource(resource)) => stage.push(Change {
             address,
-            resource,
+            resource: Some(resource),
             method: Method::Post,
             supersedes: None,
         }),
-        (Resolved::Put(address, current), Some(resource)) => {
+        (Resolved::Put(address, current), Content::Resource(resource)) => {
             let Verb::Put { condition, .. } = &entry.verb else {
                 return Err(mismatch());
             };
             update::put(stage, (resource, condition), (current, address))
                 .map_err(|outcome| inside(outcome, entry.index))?
+        }
+        (Resolved::Patch(current), Content::Patched(after)) => {
+            patch::stage_patched(stage, current, after)
         }
         (Resolved::Delete(found), _) => return Ok(Staged::Effects(bury(stage, entry, found)?)),
         _ => return Err(mismatch()),
@@ -180,25 +235,6 @@ fn bury(
     };
     crate::interaction::delete::stage_found(stage, condition, found)
         .map_err(|outcome| inside(outcome, entry.index))
-}
-
-fn stage_patch(
-    ctx: &Context,
-    stage: &mut Stage,
-    entry: &EntryRequest,
-    current: Stored,
-) -> Result<Effect, Outcome> {
-    let Verb::Patch {
-        document,
-        condition,
-        ..
-    } = &entry.verb
-    else {
-        return Err(mismatch());
-    };
-    let staged = patch_of_document(ctx, document.clone())
-        .and_then(|patch| apply_to(ctx, stage, (&patch, condition), current));
-    staged.map_err(|outcome| inside(outcome, entry.index))
 }
 
 async fn answers(

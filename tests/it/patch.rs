@@ -12,6 +12,8 @@ on_both_stores!(
     a_patch_may_have_a_condition,
     a_patch_with_a_bad_result_is_refused,
     a_patch_that_cannot_be_read_is_refused,
+    a_patch_fails_as_what_is_wrong_with_it,
+    an_empty_json_patch_changes_nothing,
 );
 
 const JSON_PATCH: &str = "application/json-patch+json";
@@ -143,4 +145,39 @@ async fn a_patch_that_cannot_be_read_is_refused(backend: Backend) {
     )
     .await;
     answer.assert_refused(415, "not-supported", "Parameters");
+}
+
+async fn a_patch_fails_as_what_is_wrong_with_it(backend: Backend) {
+    let few = |config: &mut vesta::config::Config| config.limits.patch_operations_max = 2;
+    let server = TestServer::start_with(backend, few).await;
+    let path = format!("Patient/{}", server.create(&patient("Old")).await);
+    for malformed in [
+        json!({ "op": "remove", "path": "/name" }),
+        json!([{ "op": "brew", "path": "/name" }]),
+        json!([{ "path": "/name" }]),
+    ] {
+        let answer = patched(&server, &path, &malformed).await;
+        answer.assert_refused(400, "structure", "");
+    }
+    let nameless = json!({ "resourceType": "Parameters", "parameter": [{ "name": "operation" }] });
+    let fhir_json = "application/fhir+json";
+    let answer = patch(&server, &path, fhir_json, &nameless.to_string()).await;
+    answer.assert_refused(400, "structure", "parameter[0]");
+    let operation = json!({ "op": "test", "path": "/name/0/family", "value": "Old" });
+    let answer = patched(&server, &path, &json!([operation, operation, operation])).await;
+    answer.assert_refused(413, "too-long", "more operations");
+    let mut many = replacing("New");
+    let operation = many["parameter"][0].clone();
+    many["parameter"] = json!([operation, operation, operation]);
+    let answer = patch(&server, &path, fhir_json, &many.to_string()).await;
+    answer.assert_refused(413, "too-long", "at most 2");
+    assert_eq!(server.get(&path).await.header("etag"), "W/\"1\"");
+}
+
+async fn an_empty_json_patch_changes_nothing(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    let path = format!("Patient/{}", server.create(&patient("Old")).await);
+    let answer = patch(&server, &path, JSON_PATCH, " [ ] ").await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    assert_eq!(answer.header("etag"), "W/\"1\"");
 }

@@ -13,6 +13,10 @@ on_both_stores!(
     the_same_conditional_create_twice_is_one_resource,
     conditions_work_inside,
     overlapping_identities_are_refused,
+    two_writers_on_the_same_criteria_are_refused,
+    a_create_that_finds_what_another_entry_deletes_is_refused,
+    two_resources_of_one_name_are_refused,
+    links_in_patches_are_rewritten,
     reads_see_what_the_transaction_wrote,
     twenty_thousand_entries_pass,
 );
@@ -333,6 +337,113 @@ async fn overlapping_identities_are_refused(backend: Backend) {
         answer.assert_refused(400, "invalid", "Bundle.entry[2]");
     }
     assert_eq!(server.get("_history").await.json()["total"], 1);
+}
+
+async fn two_writers_on_the_same_criteria_are_refused(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    let criteria = "identifier=http://example.org/mrn|once&active=true";
+    let put = |query: &str| {
+        entry(
+            "PUT",
+            &format!("Patient?{query}"),
+            Some(&identified("once")),
+        )
+    };
+    let mut post = entry("POST", "Patient", Some(&identified("once")));
+    post["request"]["ifNoneExist"] = json!(criteria);
+    let same = "active=true&identifier=http%3A%2F%2Fexample.org%2Fmrn%7Conce&_count=1";
+    let delete = entry("DELETE", &format!("Patient?{criteria}"), None);
+    for (first, second) in [
+        (put(criteria), put(same)),
+        (post.clone(), put(same)),
+        (put(same), post.clone()),
+        (delete.clone(), post.clone()),
+        (post, delete),
+    ] {
+        let filler = entry("POST", "Patient", Some(&patient("Filler")));
+        let answer = transact(&server, &[first, filler, second]).await;
+        answer.assert_refused(400, "invalid", "Entries 0 and 2");
+    }
+    assert_eq!(server.get("_history").await.json()["total"], 0);
+}
+
+async fn a_create_that_finds_what_another_entry_deletes_is_refused(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    let id = server.create(&identified("there")).await;
+    let mut post = entry("POST", "Patient", Some(&identified("there")));
+    post["request"]["ifNoneExist"] = json!("identifier=http://example.org/mrn|there");
+    let delete = entry("DELETE", &format!("Patient/{id}"), None);
+    let answer = transact(&server, &[delete.clone(), post.clone()]).await;
+    answer.assert_refused(400, "invalid", "Entries 0 and 1");
+    let answer = transact(&server, &[post, delete]).await;
+    answer.assert_refused(400, "invalid", "Entries 0 and 1");
+    assert_eq!(
+        server.get(&format!("Patient/{id}")).await.status,
+        StatusCode::OK
+    );
+}
+
+async fn two_resources_of_one_name_are_refused(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    let post = |full_url: &str| named(entry("POST", "Patient", Some(&patient("X"))), full_url);
+    for (first, second) in [
+        (URN, URN),
+        (
+            "http://a.example.org/Patient/1",
+            "http://b.example.org/Patient/1",
+        ),
+    ] {
+        let reader = entry("POST", "Basic", Some(&basic("Patient/1")));
+        let answer = transact(&server, &[post(first), reader, post(second)]).await;
+        answer.assert_refused(400, "invalid", "Entries 0 and 2");
+        answer.assert_refused(400, "invalid", "Bundle.entry[2].fullUrl");
+    }
+    assert_eq!(server.get("_history").await.json()["total"], 0);
+}
+
+async fn links_in_patches_are_rewritten(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    let stored = server.create(&identified("stored")).await;
+    for id in ["json", "path"] {
+        let body = json!({ "resourceType": "Basic", "id": id, "code": { "text": "x" } });
+        server.put(&format!("Basic/{id}"), &body).await;
+    }
+    let author = "Patient?identifier=http://example.org/mrn|stored";
+    let operations = json!([
+        { "op": "add", "path": "/subject", "value": { "reference": URN } },
+        { "op": "add", "path": "/author", "value": { "reference": author } }
+    ]);
+    let data = base64::Engine::encode(
+        &base64::engine::general_purpose::STANDARD,
+        operations.to_string(),
+    );
+    let binary = json!({ "resourceType": "Binary", "data": data,
+        "contentType": "application/json-patch+json" });
+    let add = |name: &str, reference: &str| {
+        json!({ "name": "operation", "part": [
+            { "name": "type", "valueCode": "add" },
+            { "name": "path", "valueString": "Basic" },
+            { "name": "name", "valueString": name },
+            { "name": "value", "valueReference": { "reference": reference } }
+        ] })
+    };
+    let parameters = json!({ "resourceType": "Parameters",
+        "parameter": [add("subject", URN), add("author", author)] });
+    let entries = [
+        entry("PATCH", "Basic/json", Some(&binary)),
+        entry("PATCH", "Basic/path", Some(&parameters)),
+        named(entry("POST", "Patient", Some(&patient("Linked"))), URN),
+    ];
+    let answer = transact(&server, &entries).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    for id in ["json", "path"] {
+        let patched = server.get(&format!("Basic/{id}")).await.json();
+        assert_eq!(
+            patched["subject"]["reference"],
+            written(&answer, 2).as_str()
+        );
+        assert_eq!(patched["author"]["reference"], format!("Patient/{stored}"));
+    }
 }
 
 async fn reads_see_what_the_transaction_wrote(backend: Backend) {

@@ -1,7 +1,7 @@
 //! The operations of a patch, read from the parameters and not yet applied.
 
 use crate::fhir::resource::{Node, Object};
-use crate::fhirpath::patch::{OPERATIONS_MAX, PatchError};
+use crate::fhirpath::patch::PatchError;
 
 /// One operation.
 pub(super) struct Operation<'a> {
@@ -19,11 +19,14 @@ pub(super) enum Change<'a> {
 }
 
 /// Reads all operations of a patch.
-pub(super) fn operations(patch: &Object) -> Result<Vec<Operation<'_>>, PatchError> {
+pub(super) fn operations(
+    patch: &Object,
+    operations_max: usize,
+) -> Result<Vec<Operation<'_>>, PatchError> {
     let parameters = patch.items("parameter");
-    if parameters.len() > OPERATIONS_MAX {
+    if parameters.len() > operations_max {
         return Err(PatchError::TooMany {
-            max: OPERATIONS_MAX,
+            max: operations_max,
         });
     }
     if patch.get_str("resourceType") != Some("Parameters") {

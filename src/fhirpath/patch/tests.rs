@@ -16,7 +16,7 @@ fn patched(target: &str, operations: &[&str]) -> Result<String, PatchError> {
         parameters.join(",")
     );
     let target = Resource::from_object(object(target)).unwrap();
-    let changed = apply(&target, &object(&patch), &shapes())?;
+    let changed = apply(&target, &object(&patch), &shapes(), 1_000)?;
     Ok(String::from_utf8(to_vec(&Node::Object(changed.into_object()))).unwrap())
 }
 
@@ -300,7 +300,7 @@ fn no_operations_change_nothing() {
     let target = r#"{"resourceType":"Patient","active":true}"#;
     let patient = Resource::from_object(object(target)).unwrap();
     let patch = object(r#"{"resourceType":"Parameters"}"#);
-    assert_eq!(apply(&patient, &patch, &shapes()).unwrap(), patient);
+    assert_eq!(apply(&patient, &patch, &shapes(), 1_000).unwrap(), patient);
 }
 
 #[test]
@@ -313,5 +313,5 @@ fn what_is_no_patch_is_refused() {
     let twice = delete("Patient.name") + "," + &part("path", r#""valueString":"a""#);
     assert!(error(&twice).contains("twice"));
     let patient = Resource::from_object(object(target)).unwrap();
-    assert!(apply(&patient, patient.object(), &shapes()).is_err());
+    assert!(apply(&patient, patient.object(), &shapes(), 1_000).is_err());
 }

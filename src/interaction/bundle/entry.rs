@@ -4,6 +4,7 @@ use crate::fhir::id;
 use crate::fhir::instant::Instant;
 use crate::fhir::resource::{Node, Object, Resource};
 use crate::fhir::resource_type::ResourceType;
+use crate::interaction::conditional::{Criteria, criteria_of};
 use crate::interaction::update::{Precondition, Target};
 use crate::outcome::kind::Kind;
 use crate::outcome::{Issue, Outcome};
@@ -76,6 +77,38 @@ pub enum Verb {
         /// What must hold.
         condition: Precondition,
     },
+}
+
+impl Verb {
+    /// The criteria that decide what a write is about.
+    pub fn criteria(&self) -> Option<Criteria<'_>> {
+        let (resource_type, query) = match self {
+            Self::Post {
+                resource,
+                if_none_exist: Some(query),
+            }
+            | Self::Put {
+                resource,
+                target: Target::Criteria(query),
+                ..
+            } => (resource.resource_type(), query),
+            Self::Patch {
+                resource_type,
+                target: Target::Criteria(query),
+                ..
+            }
+            | Self::Delete {
+                resource_type,
+                target: Target::Criteria(query),
+                ..
+            } => (*resource_type, query),
+            _ => return None,
+        };
+        Some(Criteria {
+            resource_type,
+            query,
+        })
+    }
 }
 
 /// Reads a Bundle of requests.
@@ -227,11 +260,7 @@ impl Parts<'_> {
             ));
         }
         let criteria = self.request.get_str("ifNoneExist");
-        let if_none_exist = criteria.map(|text| {
-            text.split_once('?')
-                .map_or(text, |(_, query)| query)
-                .to_owned()
-        });
+        let if_none_exist = criteria.map(|text| criteria_of(text).to_owned());
         Ok(Verb::Post {
             resource,
             if_none_exist,

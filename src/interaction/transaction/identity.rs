@@ -1,18 +1,18 @@
 //! Which resource each entry of a transaction is about, before anything is written.
 //!
-//! Two entries that write the same resource are refused, with both named; two conditional creates
-//! on the same criteria become one.
+//! Two entries that write the same resource, or the one that the same criteria would match, are
+//! refused with both named; only two conditional creates on the same criteria become one.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use crate::access::Grant;
 use crate::access::records::Stored;
-use crate::fhir::query;
 use crate::fhir::resource_type::ResourceType;
 use crate::interaction::Context;
 use crate::interaction::bundle::{EntryRequest, Verb};
 use crate::interaction::conditional::{self, Criteria};
-use crate::interaction::read::{gone, not_found};
+use crate::interaction::patch;
 use crate::interaction::stage::Stage;
 use crate::interaction::update::{self, Target};
 use crate::outcome::Outcome;
@@ -53,9 +53,9 @@ pub(super) async fn settle(
 ) -> Result<Identities, Outcome> {
     read_ahead(ctx, grant, stage, entries).await?;
     let mut resolved = Vec::with_capacity(entries.len());
-    let mut creates: HashMap<String, usize> = HashMap::new();
+    let mut writers: HashMap<String, &EntryRequest> = HashMap::new();
     for entry in entries {
-        let settled = match repeated_create(&mut creates, entry) {
+        let settled = match repeated_create(&mut writers, entry)? {
             Some(index) => Ok(Resolved::SameAs(index)),
             None => settle_one(ctx, grant, stage, entry).await,
         };
@@ -123,22 +123,30 @@ async fn read_ahead(
 }
 
 /// The entry before that creates on the same criteria.
-fn repeated_create(creates: &mut HashMap<String, usize>, entry: &EntryRequest) -> Option<usize> {
-    let Verb::Post {
-        resource,
-        if_none_exist: Some(criteria),
-    } = &entry.verb
-    else {
-        return None;
+///
+/// # Errors
+/// 400 when an entry before writes on the same criteria otherwise: what the first one leaves would
+/// decide what the second one is about, so that both could create.
+fn repeated_create<'a>(
+    writers: &mut HashMap<String, &'a EntryRequest>,
+    entry: &'a EntryRequest,
+) -> Result<Option<usize>, Outcome> {
+    let Some(criteria) = entry.verb.criteria() else {
+        return Ok(None);
     };
-    let mut pairs = query::pairs(criteria);
-    pairs.sort_unstable();
-    let key = format!("{}?{}", resource.resource_type(), query::encode(&pairs));
-    let known = creates.get(&key).copied();
-    if known.is_none() {
-        creates.insert(key, entry.index);
+    match writers.entry(criteria.key()) {
+        Entry::Vacant(vacant) => {
+            vacant.insert(entry);
+            Ok(None)
+        }
+        Entry::Occupied(first) => {
+            let first = *first.get();
+            match (&first.verb, &entry.verb) {
+                (Verb::Post { .. }, Verb::Post { .. }) => Ok(Some(first.index)),
+                _ => Err(overlap(first.index, entry.index)),
+            }
+        }
     }
-    known
 }
 
 async fn settle_one(
@@ -180,7 +188,9 @@ async fn settle_one(
             resource_type,
             target,
             ..
-        } => settle_patch(ctx, grant, stage, (*resource_type, target)).await,
+        } => patch::find_target(ctx, grant, stage, (*resource_type, target))
+            .await
+            .map(Resolved::Patch),
         Verb::Delete {
             resource_type,
             target,
@@ -198,43 +208,16 @@ async fn settle_one(
     }
 }
 
-async fn settle_patch(
-    ctx: &Context,
-    grant: &Grant,
-    stage: &mut Stage,
-    (resource_type, target): (ResourceType, &Target),
-) -> Result<Resolved, Outcome> {
-    let current = match target {
-        Target::Id(id) => {
-            let address = Address {
-                resource_type,
-                id: id.clone(),
-            };
-            let current = stage.current(ctx, grant, &address).await?;
-            current.ok_or_else(|| not_found(&address))?
-        }
-        Target::Criteria(query) => {
-            let criteria = Criteria {
-                resource_type,
-                query,
-            };
-            let found = conditional::find_one(ctx, grant, stage, &criteria).await?;
-            found.ok_or_else(|| {
-                Outcome::new(Kind::NotFound, "The criteria match no resource to patch.")
-            })?
-        }
-    };
-    if current.is_deleted() {
-        Err(gone(&current))
-    } else {
-        Ok(Resolved::Patch(current))
-    }
-}
-
 impl Identities {
     /// What other entries may call the resource of an entry, and what its reference becomes.
-    pub(super) fn links(&self, entries: &[EntryRequest]) -> HashMap<String, String> {
-        let mut links = HashMap::new();
+    ///
+    /// # Errors
+    /// 400 when two resources of the Bundle have one name: a link to it could mean either.
+    pub(super) fn links(
+        &self,
+        entries: &[EntryRequest],
+    ) -> Result<HashMap<String, String>, Outcome> {
+        let mut named: HashMap<&str, (&Address, usize)> = HashMap::new();
         for (entry, resolved) in entries.iter().zip(&self.resolved) {
             let Some(full_url) = &entry.full_url else {
                 continue;
@@ -242,13 +225,21 @@ impl Identities {
             let Some(address) = self.address(resolved) else {
                 continue;
             };
-            let reference = format!("{}/{}", address.resource_type, address.id);
-            if let Some(relative) = relative_of(full_url, address.resource_type) {
-                links.insert(relative.to_owned(), reference.clone());
+            let relative = relative_of(full_url, address.resource_type);
+            for name in relative.into_iter().chain([full_url.as_str()]) {
+                match named.insert(name, (address, entry.index)) {
+                    Some((other, first)) if other != address => {
+                        return Err(ambiguous(first, entry.index));
+                    }
+                    _ => {}
+                }
             }
-            links.insert(full_url.clone(), reference);
         }
-        links
+        let link = |(name, (address, _)): (&str, (&Address, usize))| {
+            let reference = format!("{}/{}", address.resource_type, address.id);
+            (name.to_owned(), reference)
+        };
+        Ok(named.into_iter().map(link).collect())
     }
 
     fn address<'a>(&'a self, resolved: &'a Resolved) -> Option<&'a Address> {
@@ -278,6 +269,22 @@ impl Identities {
                 }
             }
         }
+        self.refuse_deleting_what_exists(&seen)
+    }
+
+    /// A conditional create that answers with a resource must not see it deleted.
+    fn refuse_deleting_what_exists(&self, seen: &HashMap<&Address, usize>) -> Result<(), Outcome> {
+        for (index, resolved) in self.resolved.iter().enumerate() {
+            let Resolved::Existing(stored) = resolved else {
+                continue;
+            };
+            let Some(writer) = seen.get(&stored.version.address) else {
+                continue;
+            };
+            if matches!(self.resolved.get(*writer), Some(Resolved::Delete(_))) {
+                return Err(overlap(index.min(*writer), index.max(*writer)));
+            }
+        }
         Ok(())
     }
 }
@@ -292,6 +299,18 @@ fn overlap(first: usize, second: usize) -> Outcome {
     )
     .at(format!("Bundle.entry[{first}]"))
     .at(format!("Bundle.entry[{second}]"))
+}
+
+fn ambiguous(first: usize, second: usize) -> Outcome {
+    Outcome::new(
+        Kind::Invalid,
+        format!(
+            "Entries {first} and {second} have the same fullUrl, or the same Type/id in it: a link \
+             to it could mean either. Give each a fullUrl of its own, such as a urn:uuid."
+        ),
+    )
+    .at(format!("Bundle.entry[{first}].fullUrl"))
+    .at(format!("Bundle.entry[{second}].fullUrl"))
 }
 
 /// `http://a/Patient/1` is also what a relative `Patient/1` in the same Bundle means.

@@ -9,6 +9,7 @@ use crate::access::Grant;
 use crate::fhir::reference::Reference;
 use crate::interaction::Context;
 use crate::interaction::bundle::{EntryRequest, Verb};
+use crate::interaction::patch::Patch;
 use crate::interaction::search::{self, Strictness};
 use crate::interaction::transaction::identity::{Identities, Resolved};
 use crate::interaction::transaction::rewrite;
@@ -20,15 +21,20 @@ use crate::store::Address;
 pub(super) async fn resolve(
     ctx: &Context,
     grant: &Grant,
-    entries: &[EntryRequest],
+    (entries, patches): (&[EntryRequest], &[Option<Patch>]),
     identities: &Identities,
     links: &mut HashMap<String, String>,
 ) -> Result<(), Outcome> {
-    for entry in entries {
-        let (Verb::Post { resource, .. } | Verb::Put { resource, .. }) = &entry.verb else {
-            continue;
+    for (entry, patch) in entries.iter().zip(patches) {
+        let references = match (&entry.verb, patch) {
+            (Verb::Post { resource, .. } | Verb::Put { resource, .. }, _)
+            | (_, Some(Patch::Fhirpath(resource))) => rewrite::conditional_references(resource),
+            (_, Some(Patch::Json(operations))) => {
+                rewrite::conditional_references_of_json_patch(operations)
+            }
+            _ => continue,
         };
-        for text in rewrite::conditional_references(resource) {
+        for text in references {
             if links.contains_key(text) {
                 continue;
             }

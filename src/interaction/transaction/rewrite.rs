@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use compact_str::CompactString;
 
 use crate::fhir::resource::{Node, Object, Resource};
+use crate::fhir::resource_type::ResourceType;
 use crate::fhir::shape::{Shapes, TypeId, TypeKind};
 
 /// Rewrites every link that is a key of `links`.
@@ -19,6 +20,31 @@ pub(super) fn links(resource: &mut Resource, shapes: &Shapes, links: &HashMap<St
     }
 }
 
+/// Rewrites every link in what a JSON Patch brings into a resource of this type.
+pub(super) fn links_of_json_patch(
+    operations: &mut Node,
+    resource_type: ResourceType,
+    shapes: &Shapes,
+    links: &HashMap<String, String>,
+) {
+    let Some(root) = shapes.resource(resource_type).filter(|_| !links.is_empty()) else {
+        return;
+    };
+    let rewriter = Rewriter { shapes, links };
+    let Node::Array(operations) = operations else {
+        return;
+    };
+    for operation in operations {
+        let Node::Object(operation) = operation else {
+            continue;
+        };
+        let path = operation.get_str("path").unwrap_or_default().to_owned();
+        if let Some(value) = operation.get_mut("value") {
+            rewriter.at_pointer(value, root, &path);
+        }
+    }
+}
+
 /// The conditional references (`Type?criteria`) of a resource.
 pub(in crate::interaction) fn conditional_references(resource: &Resource) -> Vec<&str> {
     let mut found = Vec::new();
@@ -26,16 +52,38 @@ pub(in crate::interaction) fn conditional_references(resource: &Resource) -> Vec
     found
 }
 
+/// The conditional references in what a JSON Patch brings in.
+pub(super) fn conditional_references_of_json_patch(operations: &Node) -> Vec<&str> {
+    let mut found = Vec::new();
+    for operation in operations.items() {
+        let is_reference = operation
+            .get("path")
+            .and_then(Node::as_str)
+            .is_some_and(|path| path.ends_with("/reference"));
+        match operation.get("value") {
+            Some(Node::String(text)) if is_reference && is_conditional(text) => {
+                found.push(text.as_str());
+            }
+            Some(value) => collect_items(value, &mut found),
+            None => {}
+        }
+    }
+    found
+}
+
 fn collect<'a>(object: &'a Object, found: &mut Vec<&'a str>) {
     for (name, value) in object.iter() {
-        for item in value.items() {
-            match item {
-                Node::Object(child) => collect(child, found),
-                Node::String(text) if name == "reference" && is_conditional(text) => {
-                    found.push(text);
-                }
-                _ => {}
-            }
+        match value {
+            Node::String(text) if name == "reference" && is_conditional(text) => found.push(text),
+            _ => collect_items(value, found),
+        }
+    }
+}
+
+fn collect_items<'a>(value: &'a Node, found: &mut Vec<&'a str>) {
+    for item in value.items() {
+        if let Node::Object(child) = item {
+            collect(child, found);
         }
     }
 }
@@ -94,6 +142,32 @@ impl Rewriter<'_> {
         }
     }
 
+    /// A value that a JSON Pointer puts into a resource.
+    fn at_pointer(&self, value: &mut Node, root: TypeId, pointer: &str) {
+        let mut type_id = root;
+        for name in pointer.split('/').skip(1) {
+            if name == "-" || name.bytes().all(|byte| byte.is_ascii_digit()) {
+                continue;
+            }
+            if self.shapes.name(type_id) == "Reference" && name == "reference" {
+                if let Node::String(text) = value {
+                    self.replace(text);
+                }
+                return;
+            }
+            let next = match self.shapes.find(type_id, name) {
+                Some(found) => Some(found.value_type),
+                None if name.starts_with('_') => self.shapes.type_id("Element"),
+                None => None,
+            };
+            let Some(next) = next else {
+                return;
+            };
+            type_id = next;
+        }
+        self.value(value, type_id);
+    }
+
     fn text(&self, text: &mut CompactString, type_name: &str) {
         match type_name {
             "uri" | "url" | "canonical" | "oid" | "uuid" => self.replace(text),
@@ -129,24 +203,28 @@ impl Rewriter<'_> {
 
 /// The next quoted value of `href` or `src`: what is before, its quote, the value, what is behind.
 fn next_link(text: &str) -> Option<(&str, char, &str, &str)> {
-    let candidates = ["href=", "src="];
-    let starts = candidates
-        .iter()
-        .filter_map(|name| text.find(name).map(|at| at + name.len()));
-    let (before, from) = text.split_at_checked(starts.min()?)?;
-    let quote = from.chars().next()?;
-    if quote != '"' && quote != '\'' {
-        return None;
-    }
-    let (value, behind) = from.get(1..)?.split_once(quote)?;
-    Some((before, quote, value, behind))
+    text.match_indices('=').find_map(|(at, _)| {
+        let (name, behind) = text.split_at_checked(at)?;
+        let name = name.trim_end();
+        if !name.ends_with("href") && !name.ends_with("src") {
+            return None;
+        }
+        let behind = behind.get(1..)?.trim_start();
+        let quote = behind.chars().next().filter(|c| ['"', '\''].contains(c))?;
+        let from = behind.get(1..)?;
+        let before = text.get(..text.len() - behind.len())?;
+        let (value, behind) = from.split_once(quote)?;
+        Some((before, quote, value, behind))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
 
-    use super::{conditional_references, links};
+    use super::{
+        conditional_references, conditional_references_of_json_patch, links, links_of_json_patch,
+    };
     use crate::conformance::registry::Registry;
     use crate::fhir::json;
     use crate::fhir::resource::Resource;
@@ -172,6 +250,50 @@ mod tests {
         );
         assert!(!out.contains("urn:uuid:1"), "{out}");
         assert_eq!(out.matches("Patient/a").count(), 6, "{out}");
+    }
+
+    #[test]
+    fn links_behind_an_unquoted_attribute_are_rewritten() {
+        let out = rewritten(
+            r#"{"resourceType":"Basic","text":{"status":"generated","div":"<div>href= src=x href='open <img src = 'urn:uuid:1'/><a href=\"urn:uuid:1\">x</a></div>"}}"#,
+        );
+        assert_eq!(out.matches("Patient/a").count(), 1, "{out}");
+        assert!(out.contains("<a href=\\\"Patient/a"), "{out}");
+        let out = rewritten(
+            r#"{"resourceType":"Basic","text":{"status":"generated","div":"<div>href=x src=y<img src = 'urn:uuid:1'/><a href=\"urn:uuid:1\">x</a></div>"}}"#,
+        );
+        assert_eq!(out.matches("Patient/a").count(), 2, "{out}");
+    }
+
+    #[test]
+    fn a_json_patch_is_rewritten_by_the_types_of_its_paths() {
+        let registry = Registry::load().unwrap();
+        let known = HashMap::from([("urn:uuid:1".to_owned(), "Patient/a".to_owned())]);
+        let text = r#"[{"op":"add","path":"/subject","value":{"reference":"urn:uuid:1"}},
+            {"op":"replace","path":"/performer/0/reference","value":"urn:uuid:1"},
+            {"op":"add","path":"/performer/-","value":{"reference":"urn:uuid:1"}},
+            {"op":"add","path":"/instantiatesUri","value":"urn:uuid:1"},
+            {"op":"add","path":"/_status","value":{"extension":[{"url":"http://x","valueUri":"urn:uuid:1"}]}},
+            {"op":"add","path":"/note/0/text","value":"urn:uuid:1"},
+            {"op":"add","path":"/identifier","value":[{"value":"urn:uuid:1"}]}]"#;
+        let mut operations = json::parse(text.as_bytes(), json::Limits { depth_max: 64 }).unwrap();
+        let resource_type = "Procedure".parse().unwrap();
+        links_of_json_patch(&mut operations, resource_type, registry.shapes(), &known);
+        let out = format!("{operations:?}");
+        assert_eq!(out.matches("Patient/a").count(), 4, "{out}");
+        assert_eq!(out.matches("urn:uuid:1").count(), 3, "{out}");
+    }
+
+    #[test]
+    fn conditional_references_of_a_json_patch_are_found() {
+        let text = r#"[{"op":"add","path":"/subject","value":{"reference":"Patient?identifier=1"}},
+            {"op":"add","path":"/subject/reference","value":"Patient?identifier=2"},
+            {"op":"add","path":"/status","value":"Patient?identifier=3"}]"#;
+        let operations = json::parse(text.as_bytes(), json::Limits { depth_max: 64 }).unwrap();
+        assert_eq!(
+            conditional_references_of_json_patch(&operations),
+            ["Patient?identifier=1", "Patient?identifier=2"]
+        );
     }
 
     #[test]
