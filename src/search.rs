@@ -18,6 +18,7 @@ pub mod plan;
 pub mod prefix;
 pub mod query;
 pub mod text;
+pub mod unit;
 
 #[cfg(test)]
 mod tests;

@@ -212,10 +212,7 @@ fn erase() -> CapabilityStatementRestResourceOperation {
 
 /// Composite and special parameters are not served yet.
 fn is_served(parameter: &SearchParameter) -> bool {
-    let is_kept = !matches!(
-        parameter.kind,
-        ParameterKind::Composite | ParameterKind::Special
-    );
+    let is_kept = parameter.kind != ParameterKind::Special;
     is_kept && (parameter.expression.is_some() || is_built_in(&parameter.code))
 }
 

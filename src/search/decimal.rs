@@ -20,6 +20,9 @@ pub const SEARCH_DIGITS_MAX: usize = 28;
 /// Searched numbers are below ten to this power, and zero or above ten to its negative.
 pub const SEARCH_EXPONENT_MAX: i32 = 50;
 
+/// Digits of a quotient: more than an ordered number keeps.
+const QUOTIENT_DIGITS: usize = 28;
+
 /// Exponents that an ordered number tells apart are from minus this to this, minus one.
 const EXPONENT_BIAS: i32 = 63;
 
@@ -94,6 +97,71 @@ impl Decimal {
             exponent,
             digits,
         }
+    }
+
+    /// The product, exactly.
+    #[must_use]
+    pub fn times(&self, other: &Self) -> Self {
+        let count = self.digits.len() + other.digits.len();
+        let mut sums: SmallVec<[u32; 48]> = SmallVec::from_elem(0, count);
+        for (row, one) in self.digits.iter().enumerate() {
+            for (column, two) in other.digits.iter().enumerate() {
+                if let Some(sum) = sums.get_mut(row + column + 1) {
+                    *sum += u32::from(*one) * u32::from(*two);
+                }
+            }
+        }
+        let mut carry = 0;
+        for sum in sums.iter_mut().rev() {
+            *sum += carry;
+            carry = *sum / 10;
+            *sum %= 10;
+        }
+        let digits = sums.iter().map(|sum| u8::try_from(*sum).unwrap_or(0));
+        let exponent = self.exponent.saturating_add(other.exponent);
+        Self::shifted(
+            self.is_negative != other.is_negative,
+            exponent,
+            digits.collect(),
+        )
+    }
+
+    /// The quotient by a whole number above zero, cut off behind [`QUOTIENT_DIGITS`]; a quotient
+    /// that goes on has one more digit, so that it never seems to end.
+    #[must_use]
+    pub fn over(&self, divisor: u64) -> Self {
+        let divisor = u128::from(divisor.max(1));
+        let mut digits: SmallVec<[u8; 24]> = SmallVec::new();
+        let mut rest: u128 = 0;
+        let mut given = self.digits.iter();
+        let mut significant = 0;
+        let mut place = 0;
+        while significant < QUOTIENT_DIGITS && (place < self.digits.len() || rest > 0) {
+            rest = rest * 10 + u128::from(given.next().copied().unwrap_or(0));
+            let digit = u8::try_from(rest / divisor).unwrap_or(9);
+            rest %= divisor;
+            digits.push(digit);
+            significant += usize::from(significant > 0 || digit > 0);
+            place += 1;
+        }
+        if rest > 0 || given.next().is_some() {
+            digits.push(1);
+        }
+        Self::shifted(self.is_negative, self.exponent, digits)
+    }
+
+    /// `0.digits * 10^exponent`, whose first digits may be zeros.
+    fn shifted(is_negative: bool, exponent: i32, mut digits: SmallVec<[u8; 24]>) -> Self {
+        let zeros = digits.iter().take_while(|digit| **digit == 0).count();
+        digits.drain(..zeros);
+        let exponent = exponent.saturating_sub(i32::try_from(zeros).unwrap_or(i32::MAX));
+        Self::normal(is_negative, exponent, digits)
+    }
+
+    /// The digits, without zeros in front and behind, each 0 to 9, and the exponent of the point
+    /// before the first of them.
+    pub fn parts(&self) -> (&[u8], i32) {
+        (&self.digits, self.exponent)
     }
 
     /// The stored form.
@@ -223,6 +291,20 @@ impl SearchNumber {
             near_low: at(-tenth),
             near_high: at(tenth),
         })
+    }
+}
+
+impl SearchNumber {
+    /// The same search with every number changed in the same way, which keeps their order.
+    #[must_use]
+    pub fn map(&self, change: &dyn Fn(&Decimal) -> Decimal) -> Self {
+        Self {
+            exact: change(&self.exact),
+            low: change(&self.low),
+            high: change(&self.high),
+            near_low: change(&self.near_low),
+            near_high: change(&self.near_high),
+        }
     }
 }
 
@@ -371,7 +453,37 @@ mod tests {
         "-?(0|[1-9][0-9]{0,19})(\\.[0-9]{1,10})?(e-?[0-9])?"
     }
 
+    #[test]
+    fn products_are_exact_and_quotients_never_seem_to_end() {
+        for (one, two, product) in [
+            ("5.4", "0.001", "0.0054"),
+            ("-1.5", "1e10", "-15000000000"),
+            ("99999999999999999999", "99", "9899999999999999999901"),
+            ("0", "7", "0"),
+        ] {
+            assert_eq!(decimal(one).times(&decimal(two)), decimal(product));
+        }
+        assert_eq!(decimal("72").over(60), decimal("1.2"));
+        assert_eq!(decimal("-1e-3").over(8), decimal("-0.000125"));
+        assert_eq!(decimal("0").over(3), decimal("0"));
+        let third = decimal("1").over(3);
+        assert!(third > decimal("0.3333333333333333333333333333"));
+        assert!(third < decimal("0.3333333333333333333333333334"));
+        assert!(!third.bound().is_exact);
+        assert_eq!(
+            decimal("12345678901234567890").over(1),
+            decimal("12345678901234567890")
+        );
+    }
+
     proptest! {
+        #[test]
+        fn multiplied_and_divided_is_the_same(value in "-?[0-9]{1,12}(\\.[0-9]{1,8})?", divisor in 1u64..1_000_000) {
+            let value = decimal(&value);
+            let factor = decimal(&divisor.to_string());
+            prop_assert_eq!(value.times(&factor).over(divisor), value);
+        }
+
         #[test]
         fn bytes_compare_exactly_with_short_bounds(
             value in any_number(),

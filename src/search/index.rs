@@ -4,6 +4,8 @@
 //! known when the server starts. Which keys a value has is in [`crate::search::param`].
 //! Spec: <https://hl7.org/fhir/R4/searchparameter-registry.html>.
 
+mod group;
+
 use std::sync::Arc;
 
 use crate::conformance::compartment::CompartmentKind;
@@ -12,14 +14,16 @@ use crate::conformance::search_parameter::{ParameterKind, SearchParameter};
 use crate::fhir::resource::Resource;
 use crate::fhir::resource_type::ResourceType;
 use crate::fhir::shape::CodeSet;
-use crate::fhirpath::program::Value;
+use crate::fhirpath::program::{Program, Value};
 use crate::seal::blind::{BlindKey, Domain};
 use crate::seal::data_key::{OwnerHash, owner_hash};
 use crate::seal::hex;
 use crate::search::cursor::CursorKey;
 use crate::search::hasher::Hasher;
 use crate::search::key::{Entries, Key, ParameterNumber};
-use crate::search::param::{self, DataType, Found, KeyWriter, date, reference, special, token};
+use crate::search::param::{
+    self, DataType, Found, KeyWriter, composite, date, reference, special, token,
+};
 
 /// Keys and compartments that one resource may have: beyond it the write is refused.
 pub const ENTRIES_MAX: usize = 100_000;
@@ -85,6 +89,33 @@ struct Traits {
     states_systems: bool,
     /// The required bindings of its codes.
     code_sets: Vec<u16>,
+    /// Of the parts of a composite.
+    components: Vec<Traits>,
+    /// The kinds of the parts of a composite.
+    kinds: Vec<ParameterKind>,
+}
+
+/// What traits are found out from.
+struct Known<'a> {
+    registry: &'a Registry,
+    data_types: &'a [DataType],
+}
+
+impl Known<'_> {
+    fn states_systems(&self, program: &Program) -> bool {
+        program.value_types().iter().any(|id| {
+            let data_type = self.data_types.get(usize::from(id.0));
+            data_type.is_none_or(|one| token::states_system(*one))
+        })
+    }
+
+    fn code_sets(&self, kind: ParameterKind, program: &Program) -> Vec<u16> {
+        if kind == ParameterKind::Token {
+            program.code_sets(self.registry.shapes())
+        } else {
+            Vec::new()
+        }
+    }
 }
 
 /// What one pass over a resource gathers.
@@ -238,9 +269,11 @@ impl Indexer {
     /// What is known of the systems of a parameter's tokens: whether values may state them, and
     /// the required bindings of those that do not.
     pub fn systems(&self, resource_type: ResourceType, code: &str) -> (bool, Vec<&CodeSet>) {
-        let Some(traits) = self.traits(resource_type, code) else {
-            return (true, Vec::new());
-        };
+        let traits = self.traits(resource_type, code);
+        traits.map_or((true, Vec::new()), |traits| self.systems_of(traits))
+    }
+
+    fn systems_of(&self, traits: &Traits) -> (bool, Vec<&CodeSet>) {
         let shapes = self.registry.shapes();
         let sets = traits.code_sets.iter();
         let bindings = sets.filter_map(|&set| shapes.code_set(set)).collect();
@@ -270,6 +303,7 @@ impl Indexer {
         let Some(program) = &parameter.expression else {
             return;
         };
+        let shapes = self.registry.shapes();
         let number = ParameterNumber(parameter.number);
         let key_count = gathered.keys.len();
         let mut has_value = false;
@@ -279,7 +313,15 @@ impl Indexer {
             base_url: &self.base_url,
             keys: &mut gathered.keys,
         };
-        program.run(resource.object(), self.registry.shapes(), &mut |value| {
+        if parameter.kind == ParameterKind::Composite {
+            self.each_group_of(parameter, traits, resource, &mut |group| {
+                has_value = true;
+                composite::index(&traits.kinds, group, &mut writer);
+            });
+            gathered.mark_present(number, key_count, has_value);
+            return;
+        }
+        program.run(resource.object(), shapes, &mut |value| {
             let found = self.found(value, traits);
             has_value = true;
             param::index(parameter.kind, &found, &mut writer);
@@ -300,10 +342,7 @@ impl Indexer {
                 gathered.main_date = Some((rank, ms));
             }
         });
-        let new_keys = gathered.keys.get(key_count..).unwrap_or_default();
-        if has_value && !new_keys.iter().any(Key::is_ordered) {
-            gathered.keys.push(Key::present(number));
-        }
+        gathered.mark_present(number, key_count, has_value);
     }
 
     fn found<'a>(&'a self, value: Value<'a>, traits: &Traits) -> Found<'a> {
@@ -326,6 +365,16 @@ impl Indexer {
     }
 }
 
+impl Gathered {
+    /// Says that a parameter has values where its keys, those behind the first `before`, do not.
+    fn mark_present(&mut self, parameter: ParameterNumber, before: usize, has_value: bool) {
+        let new_keys = self.keys.get(before..).unwrap_or_default();
+        if has_value && !new_keys.iter().any(Key::is_ordered) {
+            self.keys.push(Key::present(parameter));
+        }
+    }
+}
+
 impl Traits {
     fn of(
         parameter: &SearchParameter,
@@ -337,27 +386,24 @@ impl Traits {
             return Self::default();
         };
         let is_special = [special::ID, special::LAST_UPDATED].contains(&parameter.code.as_str());
-        let is_indexed = !is_special
-            && !matches!(
-                parameter.kind,
-                ParameterKind::Composite | ParameterKind::Special
-            );
+        let known = Known {
+            registry,
+            data_types,
+        };
+        let components = parameter.components.iter();
+        let is_indexed = !is_special && parameter.kind != ParameterKind::Special;
         let patient = registry.compartment(CompartmentKind::Patient, resource_type);
         let rank = || MAIN_DATES.iter().position(|code| *code == parameter.code);
-        let is_token = parameter.kind == ParameterKind::Token;
         Self {
             is_indexed,
             is_in_patient_compartment: patient.contains(&parameter.code),
             date_rank: (parameter.kind == ParameterKind::Date).then(rank).flatten(),
-            states_systems: program.value_types().iter().any(|id| {
-                let data_type = data_types.get(usize::from(id.0));
-                data_type.is_none_or(|one| token::states_system(*one))
-            }),
-            code_sets: if is_token {
-                program.code_sets(registry.shapes())
-            } else {
-                Vec::new()
-            },
+            states_systems: known.states_systems(program),
+            code_sets: known.code_sets(parameter.kind, program),
+            kinds: components.clone().map(|one| one.kind).collect(),
+            components: components
+                .map(|one| Self::of_component(one, &known))
+                .collect(),
         }
     }
 }

@@ -258,7 +258,8 @@ fn breadth_of(code: &str, any_of: &[Condition]) -> Breadth {
         | Condition::Uri(_)
         | Condition::Reference(_)
         | Condition::Logical(_)
-        | Condition::String(_) => Breadth::Equal,
+        | Condition::String(_)
+        | Condition::Composite(_) => Breadth::Equal,
         Condition::Date(_) | Condition::Number(_) | Condition::Quantity(_) => Breadth::Wide,
     };
     any_of.iter().map(of).max().unwrap_or(Breadth::Untold)

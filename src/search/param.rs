@@ -4,6 +4,7 @@
 //! What a parameter's values are is decided by its expression, not here.
 //! Spec: <https://hl7.org/fhir/R4/search.html#ptypes>.
 
+pub mod composite;
 pub mod date;
 pub mod number;
 pub mod quantity;
@@ -182,6 +183,8 @@ pub enum Condition {
     Token(token::TokenCondition),
     /// On uris.
     Uri(uri::UriCondition),
+    /// On several values of one element.
+    Composite(composite::CompositeCondition),
 }
 
 /// Writes the keys of one value of a parameter of a kind.
@@ -245,6 +248,7 @@ impl Condition {
             Self::String(string) => string.lower(parameter, hasher),
             Self::Token(token) => token.lower(parameter, hasher),
             Self::Uri(uri) => uri.lower(parameter, hasher),
+            Self::Composite(composite) => composite.lower(parameter, hasher),
         }
     }
 
@@ -252,12 +256,12 @@ impl Condition {
     pub fn is_exact(&self) -> bool {
         match self {
             Self::Number(number) => number.is_exact(),
-            Self::Quantity(quantity) => quantity.number.is_exact(),
+            Self::Quantity(quantity) => quantity.is_exact(),
             Self::Reference(reference) => reference.is_exact(),
             Self::String(string) => string.is_exact(),
             Self::Token(token) => token.is_exact(),
             Self::Uri(uri) => uri.is_exact(),
-            Self::Logical(_) => false,
+            Self::Logical(_) | Self::Composite(_) => false,
             Self::Date(_) => true,
         }
     }
@@ -268,11 +272,13 @@ impl Condition {
             Self::String(string) => string.is_walk(),
             Self::Token(token) | Self::Logical(token) => token.is_walk(),
             Self::Uri(uri) => uri.is_walk(),
+            Self::Composite(composite) => composite.is_walk(),
             _ => false,
         }
     }
 
-    /// Whether a value meets it.
+    /// Whether a value meets it; several values of an element are in
+    /// [`composite::CompositeCondition::matches`].
     pub fn matches(&self, value: &Found<'_>, base_url: &str) -> bool {
         match self {
             Self::Date(date) => date.matches(value),
@@ -283,6 +289,7 @@ impl Condition {
             Self::String(string) => string.matches(value),
             Self::Token(token) => token.matches(value),
             Self::Uri(uri) => uri.matches(value),
+            Self::Composite(_) => false,
         }
     }
 }

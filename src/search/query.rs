@@ -5,10 +5,12 @@
 
 use compact_str::CompactString;
 
+use crate::conformance::search_parameter::ParameterKind;
 use crate::fhir::resource::Resource;
 use crate::fhir::resource_type::ResourceType;
 use crate::outcome::Issue;
 use crate::search::index::Indexer;
+use crate::search::param::composite::Group;
 use crate::search::param::date::DateCondition;
 use crate::search::param::{Condition, Found, special};
 
@@ -140,13 +142,26 @@ impl Criterion {
             Self::LastUpdated(any_of) => any_of.iter().any(|one| one.holds_at(last_updated_ms)),
             Self::Not(inner) => !inner.matches(resource, last_updated_ms, indexer),
             Self::Missing { code, is_missing } => {
-                let has_value = has_column(code) || any_value(code, resource, indexer, &|_| true);
+                let has_value = has_column(code)
+                    || any_value(code, resource, indexer, &|_| true)
+                    || any_group(code, resource, indexer, &|_| true);
                 has_value != *is_missing
             }
-            Self::Parameter { code, any_of } => any_value(code, resource, indexer, &|value| {
-                let mut any = any_of.iter();
-                any.any(|one| one.matches(value, indexer.base_url()))
-            }),
+            Self::Parameter { code, any_of } => {
+                let base_url = indexer.base_url();
+                let is_composite = |one: &Condition| matches!(one, Condition::Composite(_));
+                if any_of.iter().any(is_composite) {
+                    return any_group(code, resource, indexer, &|group| {
+                        any_of.iter().any(|one| match one {
+                            Condition::Composite(one) => one.matches(group, base_url),
+                            _ => false,
+                        })
+                    });
+                }
+                any_value(code, resource, indexer, &|value| {
+                    any_of.iter().any(|one| one.matches(value, base_url))
+                })
+            }
         }
     }
 }
@@ -166,9 +181,27 @@ fn any_value(
     let registry = indexer.registry();
     let parameter = registry.search_parameter(resource.resource_type(), code);
     let mut is_any = false;
-    if let Some(parameter) = parameter {
+    if let Some(parameter) = parameter.filter(|one| one.kind != ParameterKind::Composite) {
         indexer.each_value(parameter, resource, &mut |value| {
             is_any = is_any || is_met(value);
+        });
+    }
+    is_any
+}
+
+/// Whether one of the elements of a composite parameter is of this sort.
+fn any_group(
+    code: &str,
+    resource: &Resource,
+    indexer: &Indexer,
+    is_met: &dyn Fn(&Group<'_>) -> bool,
+) -> bool {
+    let registry = indexer.registry();
+    let parameter = registry.search_parameter(resource.resource_type(), code);
+    let mut is_any = false;
+    if let Some(parameter) = parameter.filter(|one| one.kind == ParameterKind::Composite) {
+        indexer.each_group(parameter, resource, &mut |group| {
+            is_any = is_any || is_met(group);
         });
     }
     is_any

@@ -1,5 +1,6 @@
 //! Search as a whole: resources to entries, text to query, query to plan, over R4's definitions.
 
+mod composite;
 mod differential;
 mod index;
 mod lower;

@@ -27,6 +27,7 @@ mod operate;
 mod patch;
 mod read;
 mod sealed;
+mod search;
 mod store;
 mod transaction;
 mod update;

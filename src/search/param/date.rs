@@ -15,9 +15,6 @@ use crate::search::prefix::Prefix;
 /// Values up to this width have the first key only.
 const NARROW_MS_MAX: i64 = 86_400_000;
 
-/// Where the second bound of a key begins.
-const TAIL_OFFSET: usize = 10;
-
 /// A stretch of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Interval {
@@ -38,20 +35,25 @@ pub struct DateCondition {
 
 /// Writes the keys of a value.
 pub fn index(value: &Found<'_>, writer: &mut KeyWriter<'_, '_>) {
+    let parameter = writer.parameter;
+    index_below(
+        value,
+        Key::new(parameter),
+        Key::second(parameter),
+        writer.keys,
+    );
+}
+
+/// Writes the keys of a value: those by its start behind the one beginning, those by its end behind
+/// the other.
+pub fn index_below(value: &Found<'_>, by_start: Key, by_end: Key, keys: &mut Vec<Key>) {
     let Some(interval) = interval(value) else {
         return;
     };
-    writer.keys.push(
-        Key::new(writer.parameter)
-            .with_ordered(interval.low_ms)
-            .with_ordered(interval.high_ms),
-    );
-    if interval.high_ms.saturating_sub(interval.low_ms) > NARROW_MS_MAX {
-        writer.keys.push(
-            Key::second(writer.parameter)
-                .with_ordered(interval.high_ms)
-                .with_ordered(interval.low_ms),
-        );
+    let (low_ms, high_ms) = (interval.low_ms, interval.high_ms);
+    keys.push(by_start.with_ordered(low_ms).with_ordered(high_ms));
+    if high_ms.saturating_sub(low_ms) > NARROW_MS_MAX {
+        keys.push(by_end.with_ordered(high_ms).with_ordered(low_ms));
     }
 }
 
@@ -173,14 +175,25 @@ impl DateCondition {
 
     /// The condition on keys; it is exact.
     pub fn lower(&self, parameter: ParameterNumber) -> Predicate {
+        self.lower_below(Key::new(parameter), Key::second(parameter))
+    }
+
+    /// The condition on keys behind these beginnings; it is exact.
+    pub fn lower_below(&self, by_start: Key, by_end: Key) -> Predicate {
         let Interval { low_ms, high_ms } = self.searched;
-        let lows = Bounds::new(Key::new(parameter));
+        // Both bounds have the same length, so the second one begins at the same place in both.
+        let offset = by_start.as_bytes().len() + size_of::<i64>();
+        let tail_from = |ms| tail(offset, Some(ms), None);
+        let tail_below = |ms| tail(offset, None, Some(ms));
+        let tail_up_to = |ms: i64| tail(offset, None, Some(ms.saturating_add(1)));
+        let lows = Bounds::new(by_start);
+        let highs = Bounds::new(by_end);
         let ends_after = |ms: i64| {
             // Narrow values that end behind it begin at most a day before it.
             let begin = ms.saturating_sub(NARROW_MS_MAX);
             vec![
                 lows.range(Some(begin), None, Some(tail_from(ms.saturating_add(1)))),
-                Bounds::new(Key::second(parameter)).range(Some(ms.saturating_add(1)), None, None),
+                highs.range(Some(ms.saturating_add(1)), None, None),
             ]
         };
         let within = || lows.range(Some(low_ms), Some(high_ms), Some(tail_up_to(high_ms)));
@@ -211,7 +224,7 @@ impl DateCondition {
                     Some(high_ms),
                     Some(tail_from(low_ms.saturating_add(1))),
                 ),
-                Bounds::new(Key::second(parameter)).range(
+                highs.range(
                     Some(low_ms.saturating_add(1)),
                     None,
                     Some(tail_below(high_ms)),
@@ -270,25 +283,12 @@ impl Bounds {
     }
 }
 
-/// The second bound is at least this.
-fn tail_from(ms: i64) -> Tail {
+/// The second bound is in `low..high`.
+fn tail(offset: usize, low: Option<i64>, high: Option<i64>) -> Tail {
+    let bytes = |ms: Option<i64>| ms.map(|ms| ordered_bytes(ms).to_vec()).unwrap_or_default();
     Tail {
-        offset: TAIL_OFFSET,
-        low: ordered_bytes(ms).to_vec(),
-        high: Vec::new(),
+        offset,
+        low: bytes(low),
+        high: bytes(high),
     }
-}
-
-/// The second bound is below this.
-fn tail_below(ms: i64) -> Tail {
-    Tail {
-        offset: TAIL_OFFSET,
-        low: Vec::new(),
-        high: ordered_bytes(ms).to_vec(),
-    }
-}
-
-/// The second bound is at most this.
-fn tail_up_to(ms: i64) -> Tail {
-    tail_below(ms.saturating_add(1))
 }

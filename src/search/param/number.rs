@@ -9,11 +9,12 @@
 use std::cmp::Ordering;
 
 use crate::fhir::resource::{Node, Object};
-use crate::search::decimal::{Decimal, ORDERED_BYTES, SearchNumber};
+use crate::search::decimal::{Decimal, ORDERED_BYTES, SEARCH_EXPONENT_MAX, SearchNumber};
 use crate::search::key::{Key, ParameterNumber};
 use crate::search::param::{DataType, Found, KeyWriter};
 use crate::search::plan::{KeyRange, Predicate, Tail};
 use crate::search::prefix::Prefix;
+use crate::search::unit::Unit;
 
 /// One end of an interval of numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +79,7 @@ pub fn parse(text: &str) -> Result<NumberCondition, String> {
 }
 
 /// The numbers that a value may be; `None` when it names none.
-fn span(value: &Found<'_>) -> Option<Span> {
+pub fn span(value: &Found<'_>) -> Option<Span> {
     match (value.data_type, value.node) {
         (DataType::Range, Node::Object(range)) => of_range(range),
         (_, Node::Number(text)) => Decimal::parse(text).map(Span::point),
@@ -111,6 +112,26 @@ impl Span {
             low: End::At(number.clone()),
             high: End::At(number),
         }
+    }
+
+    /// The same span with both ends changed in a way that keeps their order.
+    #[must_use]
+    pub fn map(&self, change: &dyn Fn(&Decimal) -> Decimal) -> Self {
+        let end = |end: &End| match end {
+            End::Open => End::Open,
+            End::At(number) => End::At(change(number)),
+            End::Beside(number) => End::Beside(change(number)),
+        };
+        Self {
+            low: end(&self.low),
+            high: end(&self.high),
+        }
+    }
+
+    /// The same span in the base units of its unit.
+    #[must_use]
+    pub fn in_base(&self, unit: &Unit) -> Self {
+        self.map(&|number| unit.to_base(number))
     }
 
     fn is_point(&self) -> bool {
@@ -181,6 +202,12 @@ impl NumberCondition {
     /// Whether the keys alone decide it.
     pub fn is_exact(&self) -> bool {
         self.bounds().iter().all(|bound| bound.bound().is_exact)
+    }
+
+    /// Whether the numbers are of a size that keys tell apart.
+    pub fn is_moderate(&self) -> bool {
+        let is_moderate = |bound: &&Decimal| bound.parts().1.abs() <= SEARCH_EXPONENT_MAX;
+        self.bounds().iter().all(is_moderate)
     }
 
     fn bounds(&self) -> [&Decimal; 2] {

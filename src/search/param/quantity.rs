@@ -3,7 +3,8 @@
 //! Keys: parameter, hash of what is asked about the unit, nine ordered bytes of the number. A value
 //! has a key for each question: no unit asked, system and code, code or unit alone.
 //! Money is a quantity in a currency; sampled data is the interval from its lowest to its highest
-//! point. Units are compared as written.
+//! point. Codes of UCUM are converted to its base units, in the keys and in comparing; others are
+//! compared as written.
 //! Spec: <https://hl7.org/fhir/R4/search.html#quantity>.
 
 use rust_decimal::Decimal as Fixed;
@@ -17,7 +18,8 @@ use crate::search::hasher::Hasher;
 use crate::search::key::{Key, ParameterNumber};
 use crate::search::param::number::{self, End, NumberCondition, Span};
 use crate::search::param::{DataType, Found, KeyWriter};
-use crate::search::plan::Predicate;
+use crate::search::plan::{KeyRange, Predicate};
+use crate::search::unit::{UCUM, Unit};
 
 /// The system of currencies.
 const CURRENCIES: &str = "urn:iso:std:iso:4217";
@@ -42,6 +44,8 @@ pub enum UnitCondition {
         system: String,
         /// The code.
         code: String,
+        /// What it stands for, if it is one of UCUM's.
+        unit: Option<Unit>,
     },
     /// The code or the unit as people read it.
     Named(String),
@@ -61,13 +65,13 @@ pub fn index(value: &Found<'_>, writer: &mut KeyWriter<'_, '_>) {
     let Some(stored) = Stored::read(value) else {
         return;
     };
-    let bases = |hash: [u8; 8]| {
-        let point = Key::new(writer.parameter).with(&hash);
-        (point, Key::second(writer.parameter).with(&hash))
-    };
+    let bases = |hash: [u8; 8]| bases(writer.parameter, hash);
     let mut all: SmallVec<[(Key, Key); 4]> = SmallVec::new();
     all.push(bases(ANY_UNIT));
-    if let (Some(system), Some(code)) = (stored.system, stored.code) {
+    if let Some(unit) = &stored.ucum() {
+        let hash = dimension_hash("", unit, writer.hasher);
+        number::span_keys(&stored.span.in_base(unit), &[bases(hash)], writer.keys);
+    } else if let (Some(system), Some(code)) = (stored.system, stored.code) {
         all.push(bases(coded_hash(system, code, writer.hasher)));
     }
     if let Some(code) = stored.code {
@@ -79,6 +83,27 @@ pub fn index(value: &Found<'_>, writer: &mut KeyWriter<'_, '_>) {
     number::span_keys(&stored.span, &all, writer.keys);
 }
 
+/// Writes the keys of a value behind a tag that the search has to name as well: without a unit, and
+/// in base units.
+pub fn index_tagged(value: &Found<'_>, tag: &str, writer: &mut KeyWriter<'_, '_>) {
+    let Some(stored) = Stored::read(value) else {
+        return;
+    };
+    let any = bases(writer.parameter, writer.hasher.hash8(Domain::CodePair, tag));
+    number::span_keys(&stored.span, &[any], writer.keys);
+    if let Some(unit) = &stored.ucum() {
+        let hash = dimension_hash(tag, unit, writer.hasher);
+        let base = bases(writer.parameter, hash);
+        number::span_keys(&stored.span.in_base(unit), &[base], writer.keys);
+    }
+}
+
+/// What the keys of points and of intervals begin with.
+fn bases(parameter: ParameterNumber, hash: [u8; 8]) -> (Key, Key) {
+    let point = Key::new(parameter).with(&hash);
+    (point, Key::second(parameter).with(&hash))
+}
+
 /// Reads `number`, `number|system|code` or `number||code`, with an optional prefix.
 pub fn parse(text: &str) -> Result<QuantityCondition, String> {
     let parts = escape::split(text, '|');
@@ -86,17 +111,16 @@ pub fn parse(text: &str) -> Result<QuantityCondition, String> {
     let (number_text, unit) = match parts.as_slice() {
         [number] | [number, "", ""] => (*number, UnitCondition::Any),
         [number, "", code] => (*number, UnitCondition::Named(plain(code))),
-        [number, system, code] if !code.is_empty() => (
-            *number,
-            UnitCondition::Coded {
-                system: plain(system),
-                code: plain(code),
-            },
-        ),
+        [number, system, code] if !code.is_empty() => (*number, coded(plain(system), plain(code))),
         _ => return Err("a quantity is number, number|system|code or number||code".into()),
     };
     let number = number::parse(number_text)?;
     Ok(QuantityCondition { number, unit })
+}
+
+fn coded(system: String, code: String) -> UnitCondition {
+    let unit = (system == UCUM).then(|| Unit::of(&code)).flatten();
+    UnitCondition::Coded { system, code, unit }
 }
 
 impl QuantityCondition {
@@ -104,13 +128,65 @@ impl QuantityCondition {
     pub fn lower(&self, parameter: ParameterNumber, hasher: &mut Hasher<'_>) -> Predicate {
         let hash = match &self.unit {
             UnitCondition::Any => ANY_UNIT,
-            UnitCondition::Coded { system, code } => coded_hash(system, code, hasher),
+            UnitCondition::Coded {
+                unit: Some(unit), ..
+            } => {
+                return self.lower_in_base(unit, dimension_hash("", unit, hasher), parameter);
+            }
+            UnitCondition::Coded { system, code, .. } => coded_hash(system, code, hasher),
             UnitCondition::Named(name) => named_hash(name, hasher),
         };
-        self.number.lower_below(
-            &Key::new(parameter).with(&hash),
-            &Key::second(parameter).with(&hash),
-        )
+        let (point, interval) = bases(parameter, hash);
+        self.number.lower_below(&point, &interval)
+    }
+
+    /// The condition on keys behind a tag.
+    pub fn lower_tagged(
+        &self,
+        tag: &str,
+        parameter: ParameterNumber,
+        hasher: &mut Hasher<'_>,
+    ) -> Predicate {
+        if let UnitCondition::Coded {
+            unit: Some(unit), ..
+        } = &self.unit
+        {
+            return self.lower_in_base(unit, dimension_hash(tag, unit, hasher), parameter);
+        }
+        let (point, interval) = bases(parameter, hasher.hash8(Domain::CodePair, tag));
+        self.number.lower_below(&point, &interval)
+    }
+
+    fn lower_in_base(&self, unit: &Unit, hash: [u8; 8], parameter: ParameterNumber) -> Predicate {
+        let (point, interval) = bases(parameter, hash);
+        let number = self.in_base(unit);
+        if number.is_moderate() {
+            return number.lower_below(&point, &interval);
+        }
+        // Keys do not tell such numbers apart.
+        let all = [point, interval].map(|base| Predicate::Range(KeyRange::prefix(base)));
+        Predicate::Or(all.to_vec())
+    }
+
+    /// Whether the keys alone decide it.
+    pub fn is_exact(&self) -> bool {
+        match &self.unit {
+            UnitCondition::Coded {
+                unit: Some(unit), ..
+            } => {
+                let number = self.in_base(unit);
+                number.is_exact() && number.is_moderate()
+            }
+            _ => self.number.is_exact(),
+        }
+    }
+
+    /// The condition on the number in base units.
+    fn in_base(&self, unit: &Unit) -> NumberCondition {
+        NumberCondition {
+            prefix: self.number.prefix,
+            number: self.number.number.map(&|number| unit.to_base(number)),
+        }
     }
 
     /// Whether a value meets it.
@@ -120,13 +196,42 @@ impl QuantityCondition {
         };
         let has_unit = match &self.unit {
             UnitCondition::Any => true,
-            UnitCondition::Coded { system, code } => {
+            UnitCondition::Coded {
+                unit: Some(wanted), ..
+            } => return self.matches_converted(wanted, &stored),
+            UnitCondition::Coded { system, code, .. } => {
                 stored.system == Some(system) && stored.code == Some(code)
             }
             UnitCondition::Named(name) => stored.code == Some(name) || stored.unit == Some(name),
         };
         has_unit && self.number.holds(&stored.span)
     }
+
+    fn matches_converted(&self, wanted: &Unit, stored: &Stored<'_>) -> bool {
+        let Some(unit) = stored.ucum() else {
+            return false;
+        };
+        let number = self
+            .number
+            .number
+            .map(&|number| wanted.beside(&unit, number));
+        let scaled = NumberCondition {
+            prefix: self.number.prefix,
+            number,
+        };
+        let span = stored.span.map(&|number| unit.beside(wanted, number));
+        unit.dimension == wanted.dimension && scaled.holds(&span)
+    }
+}
+
+/// The hash of a tag and what a unit measures.
+fn dimension_hash(tag: &str, unit: &Unit, hasher: &mut Hasher<'_>) -> [u8; 8] {
+    let mut text = compact_str::CompactString::new(tag);
+    for exponent in unit.dimension {
+        text.push(SEPARATOR);
+        text.push_str(&compact_str::format_compact!("{exponent}"));
+    }
+    hasher.hash8(Domain::Unit, &text)
 }
 
 fn coded_hash(system: &str, code: &str, hasher: &mut Hasher<'_>) -> [u8; 8] {
@@ -149,6 +254,13 @@ struct Stored<'a> {
 }
 
 impl<'a> Stored<'a> {
+    /// What its code stands for, if it is one of UCUM's.
+    fn ucum(&self) -> Option<Unit> {
+        self.code
+            .filter(|_| self.system == Some(UCUM))
+            .and_then(Unit::of)
+    }
+
     fn read(value: &Found<'a>) -> Option<Self> {
         let Some(object) = value.object() else {
             return match value.node {

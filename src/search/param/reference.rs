@@ -167,7 +167,7 @@ fn key(parameter: ParameterNumber, target: &str, hasher: &mut Hasher<'_>) -> Key
 }
 
 /// Gives every target that a value stands for as it is hashed, with the version it names.
-fn each_target(value: &Found<'_>, base_url: &str, each: &mut dyn FnMut(&str, Option<&str>)) {
+pub fn each_target(value: &Found<'_>, base_url: &str, each: &mut dyn FnMut(&str, Option<&str>)) {
     match value.data_type {
         DataType::Reference => {
             if let Some(text) = value.object().and_then(|o| o.get_str("reference")) {

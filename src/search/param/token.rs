@@ -313,7 +313,7 @@ fn system_key(parameter: ParameterNumber, system: &str, hasher: &mut Hasher<'_>)
 }
 
 /// Gives every (system, code) that a value stands for.
-fn each_token(value: &Found<'_>, each: &mut dyn FnMut(Option<&str>, Option<&str>)) {
+pub fn each_token(value: &Found<'_>, each: &mut dyn FnMut(Option<&str>, Option<&str>)) {
     match value.data_type {
         DataType::Coding => coding(value.node, each),
         DataType::CodeableConcept => {

@@ -82,9 +82,10 @@ fn taken_by(parameter: &SearchParameter) -> &'static [(&'static str, Modifier)] 
             ("above", Modifier::Above),
             ("below", Modifier::Below),
         ],
-        ParameterKind::Number | ParameterKind::Date | ParameterKind::Quantity => {
-            &[("missing", Modifier::Missing)]
-        }
-        ParameterKind::Composite | ParameterKind::Special => &[],
+        ParameterKind::Number
+        | ParameterKind::Date
+        | ParameterKind::Quantity
+        | ParameterKind::Composite => &[("missing", Modifier::Missing)],
+        ParameterKind::Special => &[],
     }
 }

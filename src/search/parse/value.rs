@@ -2,12 +2,13 @@
 //!
 //! Spec: <https://hl7.org/fhir/R4/search.html#modifiers>.
 
-use crate::conformance::search_parameter::{ParameterKind, SearchParameter};
+use crate::conformance::search_parameter::{Component, ParameterKind, SearchParameter};
 use crate::fhir::resource_type::ResourceType;
 use crate::outcome::Issue;
 use crate::search::escape;
 use crate::search::index::Indexer;
 use crate::search::modifier::Modifier;
+use crate::search::param::composite::CompositeCondition;
 use crate::search::param::token::Systems;
 use crate::search::param::{self, Condition, ParseContext, special};
 use crate::search::parse::modifier;
@@ -67,7 +68,10 @@ fn positive(
         let reason = format!("has more than {OR_VALUES_MAX} values");
         return Err(issue("too-costly", name, &reason));
     }
-    if texts.len() > 1 && !parameter.is_multiple_or
+    // R4 marks composites as having one value only, and yet lists them among those that may have
+    // several: nothing is lost by allowing it.
+    let is_composite = parameter.kind == ParameterKind::Composite;
+    if texts.len() > 1 && !parameter.is_multiple_or && !is_composite
         || named.is_repeated && !parameter.is_multiple_and
     {
         return Err(malformed(name, "may have one value only"));
@@ -87,12 +91,16 @@ fn positive(
             let dates: Result<Vec<_>, _> = texts.iter().map(read).collect();
             Ok(Criterion::LastUpdated(dates.map_err(refuse)?))
         }
-        _ if matches!(
-            parameter.kind,
-            ParameterKind::Composite | ParameterKind::Special
-        ) || parameter.expression.is_none() =>
-        {
+        _ if parameter.kind == ParameterKind::Special || parameter.expression.is_none() => {
             Err(unsupported(name, "is not supported yet"))
+        }
+        _ if parameter.kind == ParameterKind::Composite => {
+            let read =
+                |text: &str| composite(indexer, now_ms, named.resource_type, parameter, text);
+            Ok(Criterion::Parameter {
+                code: parameter.code.clone(),
+                any_of: each(&read)?,
+            })
         }
         code => {
             let of_type = named.resource_type;
@@ -117,4 +125,40 @@ fn positive(
             })
         }
     }
+}
+
+/// Reads the parts of a composite value, parted by `$`.
+fn composite(
+    indexer: &Indexer,
+    now_ms: i64,
+    resource_type: ResourceType,
+    parameter: &SearchParameter,
+    text: &str,
+) -> Result<Condition, String> {
+    let texts = escape::split(text, '$');
+    let components = &parameter.components;
+    if texts.len() != components.len() {
+        let codes: Vec<_> = components.iter().map(|one| one.code.as_str()).collect();
+        return Err(format!("its value is {} parted by '$'", codes.join(", ")));
+    }
+    let read = |(place, (component, text)): (usize, (&Component, &&str))| {
+        let (are_stated, bindings) =
+            indexer.component_systems(resource_type, &parameter.code, place);
+        let context = ParseContext {
+            targets: &[],
+            modifier: None,
+            systems: Systems {
+                are_stated,
+                bindings: &bindings,
+            },
+            base_url: indexer.base_url(),
+            now_ms,
+        };
+        let condition = param::parse(component.kind, text, &context);
+        condition.map_err(|reason| format!("part {}: {reason}", place + 1))
+    };
+    let parts = components.iter().zip(&texts).enumerate().map(read);
+    Ok(Condition::Composite(CompositeCondition {
+        parts: parts.collect::<Result<_, String>>()?,
+    }))
 }

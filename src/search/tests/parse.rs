@@ -119,7 +119,18 @@ fn what_is_not_understood_is_refused_by_name() {
         assert_eq!(refused.len(), 1, "{query}");
         assert!(refused[0].contains(reason), "{query}: {refused:?}");
     }
-    assert!(refusals("Observation", "code-value-quantity=a$5")[0].contains("not supported yet"));
+    for (query, reason) in [
+        ("code-value-quantity=a", "parted by '$'"),
+        ("code-value-quantity=a$1$2", "parted by '$'"),
+        ("code-value-quantity=a$x", "part 2: a number is"),
+        ("code-value-quantity=$5", "part 1: a token needs"),
+        ("code-value-quantity:not=a$5", "it takes :missing"),
+    ] {
+        assert!(
+            refusals("Observation", query)[0].contains(reason),
+            "{query}"
+        );
+    }
     assert!(refusals("Location", "near=1|2")[0].contains("not supported yet"));
     assert_eq!(refusals("Patient", "a=1&birthdate=x&name=ok").len(), 2);
 }

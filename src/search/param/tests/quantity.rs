@@ -37,6 +37,56 @@ fn units_are_asked_in_three_ways() {
 }
 
 #[test]
+fn codes_of_ucum_are_found_in_any_unit() {
+    let stored = |value: &str, code: &str| {
+        format!(r#"{{"value":{value},"system":"http://unitsofmeasure.org","code":"{code}"}}"#)
+    };
+    for (query, value, code, expected) in [
+        ("5.4|http://unitsofmeasure.org|mg", "0.0054", "g", true),
+        ("5.4|http://unitsofmeasure.org|mg", "5400", "ug", true),
+        ("5.4|http://unitsofmeasure.org|mg", "5449.99", "ug", true),
+        ("5.4|http://unitsofmeasure.org|mg", "5450", "ug", false),
+        ("5.4|http://unitsofmeasure.org|mg", "5.4", "mL", false),
+        ("gt5.4|http://unitsofmeasure.org|mg", "0.0054", "g", false),
+        (
+            "gt5.4|http://unitsofmeasure.org|mg",
+            "0.00540000000000000000001",
+            "g",
+            true,
+        ),
+        ("ge1|http://unitsofmeasure.org|/s", "60", "/min", true),
+        ("gt1|http://unitsofmeasure.org|/s", "60", "/min", false),
+        ("lt1|http://unitsofmeasure.org|/s", "60", "/min", false),
+        ("le100|http://unitsofmeasure.org|/min", "6000", "/h", true),
+        (
+            "lt100|http://unitsofmeasure.org|/min",
+            "5999.9999999999999999",
+            "/h",
+            true,
+        ),
+        ("lt100|http://unitsofmeasure.org|/min", "6000", "/h", false),
+        ("100|http://unitsofmeasure.org|/min", "100", "/min", true),
+        ("100|http://unitsofmeasure.org|/min", "6000", "/h", true),
+        ("0.007|http://unitsofmeasure.org|mol/L", "7", "mmol/L", true),
+        ("37|http://unitsofmeasure.org|Cel", "37", "Cel", true),
+        ("37|http://unitsofmeasure.org|Cel", "310.15", "K", false),
+        ("5||mg", "0.005", "g", false),
+        ("1e49|http://unitsofmeasure.org|mol", "1e49", "mol", true),
+        ("gt2e49|http://unitsofmeasure.org|mol", "1e49", "mol", false),
+    ] {
+        let found = finds(query, "Quantity", &stored(value, code));
+        assert_eq!(found, expected, "{query} in {value} {code}");
+    }
+    let below = r#"{"value":5,"comparator":"<","system":"http://unitsofmeasure.org","code":"g"}"#;
+    assert!(finds("lt1|http://unitsofmeasure.org|mg", "Quantity", below));
+    assert!(!finds(
+        "ge5000|http://unitsofmeasure.org|mg",
+        "Quantity",
+        below
+    ));
+}
+
+#[test]
 fn a_comparator_opens_the_value() {
     for (comparator, query, expected) in [
         ("<", "lt5", true),

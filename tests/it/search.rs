@@ -1,0 +1,3 @@
+//! Search over HTTP, by what is searched for.
+
+mod value;

@@ -1,0 +1,204 @@
+//! Searching by values: modifiers, strings, tokens, dates, quantities, composites.
+//!
+//! Proves <https://hl7.org/fhir/R4/search.html#modifiers> and
+//! <https://hl7.org/fhir/R4/search.html#ptypes> over HTTP.
+
+use serde_json::{Value, json};
+
+use crate::support::server::{Backend, TestServer, on_both_stores};
+
+on_both_stores!(
+    modifiers_find_what_they_say,
+    a_modifier_that_a_parameter_does_not_take_is_refused_by_name,
+    quantities_are_found_in_any_unit,
+    composites_find_values_of_one_element,
+);
+
+/// Checks which of the resources, by their ids, each query finds.
+async fn check(server: &TestServer, cases: &[(&str, &[&str])]) {
+    for (query, expected) in cases {
+        let answer = server.get(query).await;
+        assert_eq!(answer.status, 200, "{query}: {}", answer.text());
+        let bundle = answer.json();
+        let entries = bundle["entry"].as_array().cloned().unwrap_or_default();
+        let mut ids: Vec<_> = entries
+            .iter()
+            .map(|entry| entry["resource"]["id"].as_str().unwrap().to_owned())
+            .collect();
+        ids.sort_unstable();
+        assert_eq!(ids, *expected, "{query}");
+        assert_eq!(bundle["total"], expected.len(), "{query}");
+    }
+}
+
+async fn put(server: &TestServer, resource: &Value) {
+    let path = format!(
+        "{}/{}",
+        resource["resourceType"].as_str().unwrap(),
+        resource["id"].as_str().unwrap()
+    );
+    let answer = server.put(&path, resource).await;
+    assert_eq!(answer.status, 201, "{path}: {}", answer.text());
+}
+
+async fn modifiers_find_what_they_say(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    for patient in [
+        json!({"resourceType": "Patient", "id": "a", "gender": "male",
+            "name": [{"family": "Müller-Lüdenscheidt", "given": ["Jörg"]}],
+            "identifier": [{"type": {"coding": [{"system": "http://t", "code": "MR"}]},
+                "system": "http://s", "value": "1"}]}),
+        json!({"resourceType": "Patient", "id": "b", "gender": "female",
+            "name": [{"family": "Muller"}],
+            "generalPractitioner": [{"identifier": {"system": "http://npi", "value": "7"}}]}),
+        json!({"resourceType": "Patient", "id": "c", "birthDate": "2000-01-01",
+            "name": [{"text": "Ludmilla"}]}),
+    ] {
+        put(&server, &patient).await;
+    }
+    put(
+        &server,
+        &json!({"resourceType": "Condition", "id": "h", "subject": {"reference": "Patient/a"},
+            "code": {"text": "Severe headache"}}),
+    )
+    .await;
+    put(
+        &server,
+        &json!({"resourceType": "ValueSet", "id": "v", "status": "draft",
+            "url": "http://acme.org/fhir/ValueSet/1"}),
+    )
+    .await;
+    check(
+        &server,
+        &[
+            ("Patient?gender:missing=true", &["c"]),
+            ("Patient?gender:missing=false", &["a", "b"]),
+            ("Patient?birthdate:missing=true&gender=male", &["a"]),
+            ("Patient?general-practitioner:missing=false", &["b"]),
+            ("Patient?family:exact=Muller", &["b"]),
+            ("Patient?family:exact=muller", &[]),
+            ("Patient?family=muller", &["a", "b"]),
+            ("Patient?name:contains=lud", &["a", "c"]),
+            ("Patient?name:contains=DENSCHEID", &["a"]),
+            ("Patient?name:contains=d", &["a", "c"]),
+            ("Patient?gender:not=male", &["b", "c"]),
+            ("Patient?gender:not=male,female", &["c"]),
+            ("Patient?gender:not=male&gender:not=female", &["c"]),
+            ("Patient?identifier:of-type=http://t|MR|1", &["a"]),
+            ("Patient?identifier:of-type=http://t|SS|1", &[]),
+            (
+                "Patient?general-practitioner:identifier=http://npi|7",
+                &["b"],
+            ),
+            ("Patient?_id:not=a", &["b", "c"]),
+            ("Condition?code:text=headache", &["h"]),
+            ("Condition?code:text=ache", &[]),
+            ("ValueSet?url:below=http://acme.org/fhir/", &["v"]),
+            ("ValueSet?url:below=http://acme.org/fhir/Val", &[]),
+            (
+                "ValueSet?url:above=http://acme.org/fhir/ValueSet/1/x",
+                &["v"],
+            ),
+        ],
+    )
+    .await;
+}
+
+async fn a_modifier_that_a_parameter_does_not_take_is_refused_by_name(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    for (query, says) in [
+        ("Patient?birthdate:exact=2000", "it takes :missing"),
+        (
+            "Patient?name:above=x",
+            "it takes :missing, :exact, :contains",
+        ),
+        (
+            "Patient?name:missing=perhaps",
+            "'name:missing': is true or false",
+        ),
+        ("Patient?identifier:of-type=MR|1", "system|code|value"),
+        ("ValueSet?url:below=urn:oid:1.2", "URNs"),
+        ("Patient?name:nothing=x", "a modifier that does not exist"),
+    ] {
+        let answer = server.get(query).await;
+        assert_eq!(answer.status, 400, "{query}");
+        assert!(answer.text().contains(says), "{query}: {}", answer.text());
+    }
+}
+
+async fn quantities_are_found_in_any_unit(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    for (id, value, code) in [
+        ("g", "0.0054", "g"),
+        ("mg", "5.4", "mg"),
+        ("ug", "5400", "ug"),
+        ("more", "5.5", "mg"),
+    ] {
+        let text = format!(
+            r#"{{"resourceType":"Observation","id":"{id}","status":"final",
+            "code":{{"text":"dose"}},"valueQuantity":{{"value":{value},"unit":"{code}",
+            "system":"http://unitsofmeasure.org","code":"{code}"}}}}"#
+        );
+        put(&server, &serde_json::from_str(&text).unwrap()).await;
+    }
+    check(
+        &server,
+        &[
+            (
+                "Observation?value-quantity=5.4|http://unitsofmeasure.org|mg",
+                &["g", "mg", "ug"],
+            ),
+            (
+                "Observation?value-quantity=gt5400|http://unitsofmeasure.org|ug",
+                &["more"],
+            ),
+            ("Observation?value-quantity=5.4||mg", &["mg"]),
+            ("Observation?value-quantity=5.4", &["mg"]),
+        ],
+    )
+    .await;
+}
+
+async fn composites_find_values_of_one_element(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    let component = |code: &str, value: i32| {
+        json!({"code": {"coding": [{"system": "http://loinc.org", "code": code}]},
+            "valueQuantity": {"value": value, "system": "http://unitsofmeasure.org",
+                "code": "mm[Hg]"}})
+    };
+    for (id, systolic, diastolic) in [("low", 110, 70), ("high", 150, 95), ("odd", 95, 150)] {
+        let components = [
+            component("8480-6", systolic),
+            component("8462-4", diastolic),
+        ];
+        put(
+            &server,
+            &json!({"resourceType": "Observation", "id": id, "status": "final",
+                "code": {"text": "pressure"}, "component": components}),
+        )
+        .await;
+    }
+    check(
+        &server,
+        &[
+            (
+                "Observation?component-code-value-quantity=http://loinc.org|8480-6$gt140",
+                &["high"],
+            ),
+            ("Observation?combo-code-value-quantity=8462-4$gt140", &["odd"]),
+            (
+                "Observation?component-code-value-quantity=8480-6$lt100,8480-6$150",
+                &["high", "odd"],
+            ),
+            (
+                "Observation?component-code-value-quantity=8480-6$15|http://unitsofmeasure.org|cm[Hg]",
+                &["high"],
+            ),
+        ],
+    )
+    .await;
+    server
+        .get("Observation?component-code-value-quantity=8480-6")
+        .await
+        .assert_refused(400, "structure", "parted by '$'");
+}
