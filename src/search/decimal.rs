@@ -478,7 +478,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn multiplied_and_divided_is_the_same(value in "-?[0-9]{1,12}(\\.[0-9]{1,8})?", divisor in 1u64..1_000_000) {
+        fn multiplied_and_divided_is_the_same(
+            value in "-?[0-9]{1,12}(\\.[0-9]{1,8})?",
+            divisor in 1u64..1_000_000,
+        ) {
             let value = decimal(&value);
             let factor = decimal(&divisor.to_string());
             prop_assert_eq!(value.times(&factor).over(divisor), value);

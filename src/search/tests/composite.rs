@@ -117,7 +117,8 @@ fn second_parts_are_of_every_kind() {
     check(
         "Group",
         r#"{"resourceType":"Group","id":"g","type":"person","actual":true,"characteristic":[
-            {"code":{"coding":[{"code":"gender"}]},"valueCodeableConcept":{"coding":[{"code":"f"}]}},
+            {"code":{"coding":[{"code":"gender"}]},
+             "valueCodeableConcept":{"coding":[{"code":"f"}]}},
             {"code":{"coding":[{"code":"age"}]},"valueBoolean":true,"exclude":false}]}"#,
         &[
             ("characteristic-value=gender$f", true),

@@ -185,13 +185,16 @@ async fn composites_find_values_of_one_element(backend: Backend) {
                 "Observation?component-code-value-quantity=http://loinc.org|8480-6$gt140",
                 &["high"],
             ),
-            ("Observation?combo-code-value-quantity=8462-4$gt140", &["odd"]),
+            (
+                "Observation?combo-code-value-quantity=8462-4$gt140",
+                &["odd"],
+            ),
             (
                 "Observation?component-code-value-quantity=8480-6$lt100,8480-6$150",
                 &["high", "odd"],
             ),
             (
-                "Observation?component-code-value-quantity=8480-6$15|http://unitsofmeasure.org|cm[Hg]",
+                "Observation?combo-code-value-quantity=8480-6$15|http://unitsofmeasure.org|cm[Hg]",
                 &["high"],
             ),
         ],
