@@ -75,22 +75,22 @@ enum Command {
 #[derive(Debug, Clone, Default, Args)]
 pub struct Settings {
     /// Where to listen [default: 127.0.0.1:8080].
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub listen: Option<SocketAddr>,
     /// embedded:PATH or a mongodb:// URI [default: embedded:vesta-data].
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub store: Option<String>,
     /// The address clients use, when it is not the one listened on.
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub base_url: Option<String>,
     /// How access is decided. `open` asks nobody for anything, on loopback only.
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub access: Option<AccessMode>,
     /// A configuration file in TOML.
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub config: Option<PathBuf>,
     /// What the log shows, in the syntax of `RUST_LOG` [default: info].
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub log: Option<String>,
 }
 

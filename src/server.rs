@@ -3,6 +3,7 @@
 //! [`Server::start`] opens the store and listens; [`Server::stop`] lets requests under way finish,
 //! then closes the store. Tests start servers the same way.
 
+pub mod control;
 pub mod open;
 mod router;
 
@@ -18,6 +19,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{AccessMode, Config};
 use crate::http::state::AppState;
 use crate::interaction::Context;
+use crate::server::control::Control;
 
 /// A server that listens.
 pub struct Server {
@@ -26,6 +28,7 @@ pub struct Server {
     ctx: Context,
     stopping: watch::Sender<bool>,
     listener: JoinHandle<()>,
+    control: Option<JoinHandle<()>>,
     grace: Duration,
 }
 
@@ -74,6 +77,12 @@ impl Server {
         };
         let router = router::router(&state, &config);
         let (stopping, stopped) = watch::channel(false);
+        let control = Control {
+            config: config.clone(),
+            keys: parts.keys,
+            clock: Arc::clone(&parts.ctx.clock),
+        };
+        let control = control::listen(control, stopped.clone());
         let serving = router::serve(listener, router, stopped);
         Ok(Self {
             address,
@@ -81,6 +90,7 @@ impl Server {
             ctx: parts.ctx,
             stopping,
             listener: tokio::spawn(serving),
+            control,
             grace: Duration::from_secs(config.limits.shutdown_seconds_max),
         })
     }
@@ -108,6 +118,11 @@ impl Server {
             .is_err()
         {
             tracing::warn!("requests were still under way when the grace period ended");
+        }
+        if let Some(control) = self.control
+            && control.await.is_err()
+        {
+            tracing::warn!("the control socket did not close in good order");
         }
         self.ctx.records.close().await.map_err(|outcome| {
             ServerError::Store(

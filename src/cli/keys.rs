@@ -1,7 +1,7 @@
 //! `vesta keys`: show or change the keys that seal the records.
 //!
-//! Rotation wraps every data key again, page by page. Servers on MongoDB go on meanwhile and read
-//! the new master key when they meet it; an embedded store has to be let go of by its server first.
+//! Servers go on meanwhile. One that has an embedded store open does what is asked of it; any other
+//! store is opened here, and its servers read the new master key when they meet it.
 //! Why and when: `docs/security.md`.
 
 use std::io::Write;
@@ -12,7 +12,8 @@ use clap::Subcommand;
 use crate::cli::{Failure, Settings, logging};
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::server::open::{self, Master, Opened};
+use crate::server::control::{self, Control, Question};
+use crate::server::open;
 
 /// What to do with the keys.
 #[derive(Debug, Clone, Copy, Subcommand)]
@@ -29,21 +30,19 @@ pub(super) enum Action {
 pub(super) fn run(action: Action, settings: &Settings) -> Result<(), Failure> {
     let config = settings.decide()?;
     logging::start(&config)?;
-    tokio::runtime::Runtime::new()?.block_on(carry_out(action, &config))
-}
-
-async fn carry_out(action: Action, config: &Config) -> Result<(), Failure> {
-    let opened = open::open(config, Arc::new(SystemClock)).await?;
-    let done = match action {
-        Action::Init => init(config),
-        Action::Status => status(&opened).await,
-        Action::Rotate => rotate(config, &opened).await,
+    let work = async {
+        match action {
+            Action::Init => init(&config).await,
+            Action::Rotate => answer(&config, Question::Rotate).await,
+            Action::Status => answer(&config, Question::Status).await,
+        }
     };
-    opened.ctx.records.close().await?;
-    done
+    tokio::runtime::Runtime::new()?.block_on(work)
 }
 
-fn init(config: &Config) -> Result<(), Failure> {
+async fn init(config: &Config) -> Result<(), Failure> {
+    let opened = open::open(config, Arc::new(SystemClock)).await?;
+    opened.ctx.records.close().await?;
     let file = open::master_key_file(config);
     match config.keys.master {
         Some(_) => writeln!(std::io::stdout(), "the master key is given by value")?,
@@ -52,40 +51,27 @@ fn init(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn status(opened: &Opened) -> Result<(), Failure> {
-    let status = opened.keys.status().await?;
+/// Has a question answered by the server that has the store open, or else here.
+async fn answer(config: &Config, question: Question) -> Result<(), Failure> {
+    let lines = match control::ask(config, question).await {
+        Some(answered) => answered?,
+        None => answer_here(config, question).await?,
+    };
     let mut out = std::io::stdout();
-    writeln!(
-        out,
-        "data keys: {} (and {} erased)",
-        status.keys, status.erased
-    )?;
-    for (generation, keys) in status.wrapped_by {
-        writeln!(out, "wrapped by master key {generation}: {keys}")?;
+    for line in lines {
+        writeln!(out, "{line}")?;
     }
     Ok(())
 }
 
-async fn rotate(config: &Config, opened: &Opened) -> Result<(), Failure> {
-    let mut out = std::io::stdout();
-    let now_ms = opened.ctx.clock.now_ms();
-    let master = open::open_master_key(config, now_ms)?;
-    if let Master::File(file) = &master {
-        let generation = file.add_generation(now_ms)?;
-        writeln!(out, "made master key {generation}")?;
-    }
-    let progress = opened.keys.rotate_master(&|_progress| {}).await?;
-    writeln!(
-        out,
-        "wrapped {} of {} data keys again",
-        progress.rewrapped, progress.examined
-    )?;
-    if let Master::File(file) = &master {
-        let status = opened.keys.status().await?;
-        let used: Vec<_> = status.wrapped_by.keys().copied().collect();
-        for generation in file.drop_unused(&used, now_ms)? {
-            writeln!(out, "dropped master key {generation}")?;
-        }
-    }
-    Ok(())
+async fn answer_here(config: &Config, question: Question) -> Result<Vec<String>, Failure> {
+    let opened = open::open(config, Arc::new(SystemClock)).await?;
+    let control = Control {
+        config: config.clone(),
+        keys: Arc::clone(&opened.keys),
+        clock: Arc::clone(&opened.ctx.clock),
+    };
+    let answered = control.answer(question).await;
+    opened.ctx.records.close().await?;
+    Ok(answered?)
 }

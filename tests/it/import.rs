@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::{Command, Output};
 
 use serde_json::Value;
 
@@ -20,19 +19,8 @@ on_both_stores!(
 /// Patients of each Synthea set that the test loads; the whole pack takes minutes in a debug build.
 const PATIENTS_PER_SET: usize = 2;
 
-fn vesta(server: &TestServer, arguments: &[&str]) -> Output {
-    let key = server.config.keys.file.as_ref().unwrap();
-    Command::new(env!("CARGO_BIN_EXE_vesta"))
-        .args(arguments)
-        .env("VESTA_KEYS__FILE", key)
-        .env("VESTA_STORE", &server.config.store)
-        .env("VESTA_LOG", "warn")
-        .output()
-        .unwrap()
-}
-
 fn import(server: &TestServer, path: &Path) -> String {
-    let output = vesta(server, &["import", path.to_str().unwrap()]);
+    let output = server.vesta(&["import", path.to_str().unwrap()]);
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{errors}");
     String::from_utf8(output.stdout).unwrap()
@@ -47,18 +35,15 @@ async fn generated_patients_are_imported_once(backend: Backend) {
     let mut server = TestServer::start(backend).await;
     let out = server.directory().join("patients");
     let out_text = out.to_str().unwrap().to_owned();
-    let made = vesta(
-        &server,
-        &[
-            "generate",
-            "--patients",
-            "3",
-            "--seed",
-            "7",
-            "--out",
-            &out_text,
-        ],
-    );
+    let made = server.vesta(&[
+        "generate",
+        "--patients",
+        "3",
+        "--seed",
+        "7",
+        "--out",
+        &out_text,
+    ]);
     assert!(
         made.status.success(),
         "{}",
@@ -81,7 +66,7 @@ async fn ndjson_is_imported_line_by_line(backend: Backend) {
     let other = r#"{"resourceType":"Patient","id":"b"}"#;
     let bad = r#"{"resourceType":"Patient","id":"c","gender":"x"}"#;
     std::fs::write(&file, format!("{good}\n{bad}\n\n{other}\n")).unwrap();
-    let output = vesta(&server, &["import", file.to_str().unwrap()]);
+    let output = server.vesta(&["import", file.to_str().unwrap()]);
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success());
     assert!(errors.contains("patients.ndjson:2"), "{errors}");

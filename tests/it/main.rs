@@ -26,6 +26,7 @@ mod meta;
 mod operate;
 mod patch;
 mod read;
+mod rotate;
 mod sealed;
 mod search;
 mod store;

@@ -1,5 +1,7 @@
 //! A real server on a fresh store, and a client that speaks plain HTTP to it.
 
+use std::process::{Command, Output};
+
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -90,6 +92,18 @@ impl TestServer {
         if let Some(server) = self.server.take() {
             server.stop().await.unwrap();
         }
+    }
+
+    /// Runs the program with the store and the keys of this server, which may be running.
+    pub(crate) fn vesta(&self, arguments: &[&str]) -> Output {
+        let key = self.config.keys.file.as_ref().unwrap();
+        Command::new(env!("CARGO_BIN_EXE_vesta"))
+            .args(arguments)
+            .env("VESTA_KEYS__FILE", key)
+            .env("VESTA_STORE", &self.config.store)
+            .env("VESTA_LOG", "warn")
+            .output()
+            .unwrap()
     }
 
     /// Where its files are.

@@ -1,0 +1,283 @@
+//! What this machine's operator may ask of a running server: to rotate the master key, and what
+//! wraps the data keys.
+//!
+//! One process has an embedded store open, so `vesta keys` asks that process, through a Unix socket
+//! in the store's directory. Records cannot be asked for here. Why a socket: ADR 0040.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::access::keys::KeyKeeper;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::server::ServerError;
+use crate::server::open::{self, Master};
+
+/// The socket in an embedded store's directory.
+const SOCKET: &str = "control.sock";
+
+/// Bytes of a question at most.
+const QUESTION_BYTES_MAX: u64 = 64;
+
+/// How long a client may take to ask, in seconds.
+const ASKING_SECONDS_MAX: u64 = 5;
+
+/// How long to pause after a question that failed, in ms.
+const PAUSE_MS: u64 = 50;
+
+/// Bytes of an answer at most.
+const ANSWER_BYTES_MAX: u64 = 1 << 20;
+
+/// The last line of an answer when all went well.
+const DONE: &str = "done";
+
+/// What the last line begins with when something did not.
+const FAILED: &str = "failed: ";
+
+/// The user who may do everything on a machine.
+const ROOT: u32 = 0;
+
+/// What can be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// Make a new master key, wrap every data key with it, drop those that nothing needs.
+    Rotate,
+    /// How many data keys there are, by the master key that wraps them.
+    Status,
+}
+
+impl Question {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Rotate => "rotate",
+            Self::Status => "status",
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        [Self::Rotate, Self::Status]
+            .into_iter()
+            .find(|question| question.name() == name)
+    }
+}
+
+/// What questions are answered with.
+#[derive(Clone)]
+pub struct Control {
+    /// Says where the master key is.
+    pub config: Config,
+    /// The data keys.
+    pub keys: Arc<KeyKeeper>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Control {
+    /// Does what is asked, and gives back the lines that tell the operator.
+    pub async fn answer(&self, question: Question) -> Result<Vec<String>, ServerError> {
+        match question {
+            Question::Rotate => self.rotate().await,
+            Question::Status => self.status().await,
+        }
+    }
+
+    async fn status(&self) -> Result<Vec<String>, ServerError> {
+        let status = self.keys.status().await.map_err(|error| store(&error))?;
+        let total = format!("data keys: {} (and {} erased)", status.keys, status.erased);
+        let wrapped = status.wrapped_by.iter();
+        let wrapped = wrapped.map(|(by, keys)| format!("wrapped by master key {by}: {keys}"));
+        Ok(std::iter::once(total).chain(wrapped).collect())
+    }
+
+    async fn rotate(&self) -> Result<Vec<String>, ServerError> {
+        let setting = |error: &dyn std::fmt::Display| ServerError::Setting(error.to_string());
+        let mut lines = Vec::new();
+        let now_ms = self.clock.now_ms();
+        let master = open::open_master_key(&self.config, now_ms)?;
+        if let Master::File(file) = &master {
+            let made = file
+                .add_generation(now_ms)
+                .map_err(|error| setting(&error))?;
+            lines.push(format!("made master key {made}"));
+        }
+        let progress = self.keys.rotate_master(&|_progress| {}).await;
+        let progress = progress.map_err(|error| store(&error))?;
+        let (rewrapped, examined) = (progress.rewrapped, progress.examined);
+        lines.push(format!("wrapped {rewrapped} of {examined} keys again"));
+        if let Master::File(file) = &master {
+            let status = self.keys.status().await.map_err(|error| store(&error))?;
+            let used: Vec<_> = status.wrapped_by.keys().copied().collect();
+            let dropped = file.drop_unused(&used, now_ms);
+            for generation in dropped.map_err(|error| setting(&error))? {
+                lines.push(format!("dropped master key {generation}"));
+            }
+        }
+        Ok(lines)
+    }
+}
+
+/// Asks the server that has the store open; `None` when none listens for questions.
+pub async fn ask(config: &Config, question: Question) -> Option<Result<Vec<String>, ServerError>> {
+    let path = socket(config)?;
+    let stream = UnixStream::connect(&path).await.ok()?;
+    let failed = |reason: &dyn std::fmt::Display| {
+        ServerError::Store(format!("the server on {}: {reason}", path.display()))
+    };
+    let answer = exchange(stream, question).await;
+    Some(match answer {
+        Ok(text) => lines_of(&text).map_err(|reason| failed(&reason)),
+        Err(error) => Err(failed(&error)),
+    })
+}
+
+async fn exchange(mut stream: UnixStream, question: Question) -> io::Result<String> {
+    let line = format!("{}\n", question.name());
+    stream.write_all(line.as_bytes()).await?;
+    let mut text = String::new();
+    let mut limited = stream.take(ANSWER_BYTES_MAX);
+    limited.read_to_string(&mut text).await?;
+    Ok(text)
+}
+
+/// The lines of an answer, or what went wrong.
+fn lines_of(answer: &str) -> Result<Vec<String>, String> {
+    let mut lines: Vec<_> = answer.lines().map(ToOwned::to_owned).collect();
+    let last = lines.pop().unwrap_or_default();
+    if last == DONE {
+        return Ok(lines);
+    }
+    Err(match last.strip_prefix(FAILED) {
+        Some(reason) => reason.to_owned(),
+        None => "it ended before it was done: ask again".to_owned(),
+    })
+}
+
+/// Answers questions until the server stops. A store without a directory has no socket: any
+/// process may open it.
+pub(super) fn listen(control: Control, stopped: watch::Receiver<bool>) -> Option<JoinHandle<()>> {
+    let path = socket(&control.config)?;
+    match bind(&path) {
+        Ok((listener, owner)) => Some(tokio::spawn(async move {
+            serve(&listener, owner, &control, stopped).await;
+            drop(listener);
+            remove(&path);
+        })),
+        Err(error) => {
+            let path = path.display();
+            tracing::warn!(%error, %path, "keys can only be rotated while the server is stopped");
+            None
+        }
+    }
+}
+
+fn socket(config: &Config) -> Option<PathBuf> {
+    let directory = config.store.strip_prefix("embedded:")?;
+    Some(Path::new(directory).join(SOCKET))
+}
+
+/// Binds the socket, and says whose it is. What is there is of a server that was killed: the
+/// store's lock is held by now.
+fn bind(path: &Path) -> io::Result<(UnixListener, u32)> {
+    remove(path);
+    let listener = UnixListener::bind(path)?;
+    fs::set_permissions(path, Permissions::from_mode(0o600))?;
+    let owner = fs::metadata(path)?.uid();
+    Ok((listener, owner))
+}
+
+fn remove(path: &Path) {
+    if let Err(error) = fs::remove_file(path)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!(%error, path = %path.display(), "the socket cannot be removed");
+    }
+}
+
+/// One question after the other, so that no two rotations run at once.
+async fn serve(
+    listener: &UnixListener,
+    owner: u32,
+    control: &Control,
+    mut stopped: watch::Receiver<bool>,
+) {
+    loop {
+        let one = async {
+            let (stream, _peer) = listener.accept().await?;
+            // Between binding and closing it to others, somebody may have connected.
+            let asks = stream.peer_cred()?.uid();
+            if asks != owner && asks != ROOT {
+                return Ok(());
+            }
+            converse(stream, control).await
+        };
+        let done: io::Result<()> = tokio::select! {
+            done = one => done,
+            _ = stopped.changed() => return,
+        };
+        if let Err(error) = done {
+            tracing::debug!(%error, "a question was not answered");
+            // Out of file descriptors, perhaps: let others finish first.
+            tokio::time::sleep(Duration::from_millis(PAUSE_MS)).await;
+        }
+    }
+}
+
+async fn converse(stream: UnixStream, control: &Control) -> io::Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut line = String::new();
+    let mut reader = BufReader::new(read.take(QUESTION_BYTES_MAX));
+    let asking = reader.read_line(&mut line);
+    tokio::time::timeout(Duration::from_secs(ASKING_SECONDS_MAX), asking).await??;
+    let question = Question::from_name(line.trim_end());
+    let answered = match question {
+        Some(question) => control.answer(question).await,
+        None => Err(ServerError::Setting("this cannot be asked here".to_owned())),
+    };
+    let text = match answered {
+        Ok(mut lines) => {
+            tracing::info!(question = line.trim_end(), "the operator was answered");
+            lines.push(DONE.to_owned());
+            lines.join("\n")
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the operator could not be answered");
+            // The last line tells, so a reason is one line.
+            format!("{FAILED}{}", error.to_string().replace('\n', " "))
+        }
+    };
+    write.write_all(text.as_bytes()).await?;
+    write.shutdown().await
+}
+
+fn store(error: &dyn std::fmt::Display) -> ServerError {
+    ServerError::Store(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Question, lines_of};
+
+    #[test]
+    fn only_two_things_can_be_asked() {
+        assert_eq!(Question::from_name("rotate"), Some(Question::Rotate));
+        assert_eq!(Question::from_name("status"), Some(Question::Status));
+        assert_eq!(Question::from_name("read"), None);
+    }
+
+    #[test]
+    fn the_last_line_tells_how_it_went() {
+        assert_eq!(lines_of("a\nb\ndone").unwrap(), ["a", "b"]);
+        assert_eq!(lines_of("a\nfailed: no key").unwrap_err(), "no key");
+        assert!(lines_of("a\nb").unwrap_err().contains("ask again"));
+        assert!(lines_of("").is_err());
+    }
+}
