@@ -12,6 +12,7 @@ pub mod create;
 pub mod delete;
 pub mod fetch;
 pub mod history;
+mod marks;
 pub mod patch;
 pub mod read;
 pub mod search;
@@ -57,16 +58,22 @@ pub struct Settings {
 }
 
 impl Context {
-    /// Refuses a resource that breaks the R4 definitions; the outcome lists every problem. A
-    /// transaction has resolved its conditional references by then: one that is left is refused.
-    pub fn check_valid(&self, resource: &Resource) -> Result<(), Outcome> {
+    /// What validation is bounded by.
+    pub fn validation_limits(&self) -> ValidationLimits {
         let limits = &self.settings.limits;
-        let limits = ValidationLimits {
+        ValidationLimits {
             depth_max: limits.depth_max,
             issues_max: limits.issues_max,
             string_chars_max: limits.string_chars_max,
             ..ValidationLimits::default()
-        };
+        }
+    }
+
+    /// Refuses a resource that breaks the R4 definitions; the outcome lists every problem. A
+    /// transaction has resolved its conditional references by then: one that is left is refused.
+    pub fn check_valid(&self, resource: &Resource) -> Result<(), Outcome> {
+        marks::check(resource)?;
+        let limits = self.validation_limits();
         let issues = validate(resource, self.registry.shapes(), &limits);
         if issues.iter().any(|issue| issue.severity == Severity::Error) {
             return Err(Outcome::with_issues(Kind::Unprocessable, issues));

@@ -8,6 +8,7 @@
 mod binding;
 mod companion;
 mod contained;
+pub mod envelope;
 mod extension;
 mod location;
 mod member;

@@ -73,12 +73,7 @@ async fn load(ctx: &Context, grant: &Grant, bundle: &[u8]) -> Result<(), Failure
         depth_max: ctx.settings.limits.depth_max,
     };
     let bundle = json::parse_resource(bundle, limits)?;
-    let settings = &ctx.settings;
-    let bundle = read_bundle(
-        bundle,
-        &settings.base_url,
-        settings.limits.bundle_entries_max,
-    )?;
+    let bundle = read_bundle(ctx, bundle)?;
     let entries = bundle.entries.into_iter().collect::<Result<_, _>>()?;
     transaction(
         ctx,

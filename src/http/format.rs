@@ -74,6 +74,8 @@ impl View {
 
     /// Reads `_format`, `_pretty`, `_summary`, `_elements` and `Accept`.
     pub fn negotiate(headers: &HeaderMap, query_text: &str) -> Result<Self, Outcome> {
+        query::check(query_text)
+            .map_err(|error| Outcome::new(Kind::Malformed, error.to_string()))?;
         let pairs = query::pairs(query_text);
         let format = match query::first(&pairs, "_format") {
             Some(wanted) => from_parameter(wanted)?,

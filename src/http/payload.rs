@@ -8,6 +8,7 @@ use http::header::{ETAG, HeaderName, LAST_MODIFIED, LOCATION};
 use http::{HeaderValue, StatusCode};
 
 use crate::access::records::Stored;
+use crate::http::format::View;
 use crate::outcome::{self, Issue, Outcome};
 
 /// A FHIR answer as JSON, with status and headers.
@@ -21,6 +22,8 @@ pub struct Payload {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Whether `_summary` and `_elements` apply to it.
     pub is_record: bool,
+    /// How the client wants to see it, when the URL alone does not tell.
+    pub view: Option<View>,
 }
 
 impl Payload {
@@ -39,6 +42,7 @@ impl Payload {
             json: Some(json.into()),
             headers: Vec::new(),
             is_record: true,
+            view: None,
         }
     }
 
@@ -49,6 +53,7 @@ impl Payload {
             json: None,
             headers: Vec::new(),
             is_record: false,
+            view: None,
         }
     }
 
@@ -60,6 +65,7 @@ impl Payload {
             json,
             headers: Vec::new(),
             is_record: false,
+            view: None,
         }
     }
 

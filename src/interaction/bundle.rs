@@ -5,6 +5,7 @@
 
 mod answer;
 mod entry;
+mod envelope;
 
 pub use answer::{EntryAnswer, write};
 pub use entry::{BundleRequest, EntryRequest, Verb, read_bundle};

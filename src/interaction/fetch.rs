@@ -2,10 +2,16 @@
 //!
 //! Spec: <https://hl7.org/fhir/R4/http.html#transaction>.
 
+use bytes::Bytes;
+
 use crate::access::Grant;
+use crate::access::records::Stored;
 use crate::fhir::id;
 use crate::fhir::instant::Instant;
+use crate::fhir::json;
+use crate::fhir::query;
 use crate::fhir::resource_type::ResourceType;
+use crate::fhir::subset::Subset;
 use crate::interaction::Context;
 use crate::interaction::bundle::EntryAnswer;
 use crate::interaction::history::{self, HistoryRequest};
@@ -33,12 +39,62 @@ pub async fn fetch(
     grant: &Grant,
     request: FetchRequest,
 ) -> Result<EntryAnswer, Outcome> {
+    let (_, query) = request.url.split_once('?').unwrap_or((&request.url, ""));
+    query::check(query).map_err(|error| Outcome::new(Kind::Malformed, error.to_string()))?;
+    let pairs = query::pairs(query);
+    let summary = query::first(&pairs, "_summary");
+    let subset = Subset::from_parameters(summary, query::first(&pairs, "_elements"))
+        .map_err(|reason| Outcome::new(Kind::Malformed, reason))?;
+    let answer = get(ctx, grant, &request).await?;
+    cut(ctx, answer, &subset)
+}
+
+/// Shows the part of an answer that the url asks for.
+fn cut(ctx: &Context, answer: EntryAnswer, subset: &Subset) -> Result<EntryAnswer, Outcome> {
+    if matches!(subset, Subset::Whole | Subset::Count) {
+        return Ok(answer);
+    }
+    let part = |json: &Bytes| {
+        let limits = json::Limits {
+            depth_max: usize::MAX,
+        };
+        let resource = json::parse_resource(json, limits)
+            .map_err(|error| Outcome::internal(format!("an answer cannot be read: {error}")))?;
+        let mut object = resource.into_object();
+        subset.apply(&mut object, ctx.registry.shapes());
+        let mut out = Vec::with_capacity(json.len());
+        json::write_object(&mut out, &object);
+        Ok::<Bytes, Outcome>(out.into())
+    };
+    Ok(match answer {
+        EntryAnswer::Read(stored) => EntryAnswer::Read(Stored {
+            json: part(&stored.json)?,
+            ..stored
+        }),
+        EntryAnswer::Made(json) => EntryAnswer::Made(part(&json)?),
+        other => other,
+    })
+}
+
+async fn get(ctx: &Context, grant: &Grant, request: &FetchRequest) -> Result<EntryAnswer, Outcome> {
     let (path, query) = request.url.split_once('?').unwrap_or((&request.url, ""));
     let segments: Vec<_> = path
         .split('/')
         .filter(|segment| !segment.is_empty())
         .collect();
     match segments.as_slice() {
+        ["metadata"] => Err(Outcome::new(
+            Kind::Invalid,
+            "The CapabilityStatement is not served inside a Bundle: GET /metadata on its own.",
+        )),
+        segments if segments.iter().any(|segment| segment.starts_with('$')) => Err(Outcome::new(
+            Kind::Unsupported,
+            "Operations are not carried out inside a Bundle: call them on their own.",
+        )),
+        [] => Err(Outcome::new(
+            Kind::Unsupported,
+            "Searching all types at once is not supported: name a type, as in Patient?name=x.",
+        )),
         ["_history"] => fetch_history(ctx, grant, HistoryScope::System, path, query).await,
         [name, "_history"] => {
             let scope = HistoryScope::Type(resource_type(name)?);
@@ -59,7 +115,7 @@ pub async fn fetch(
         [name, id] => {
             let request = ReadRequest {
                 address: address(name, id)?,
-                if_none_match: request.if_none_match,
+                if_none_match: request.if_none_match.clone(),
                 if_modified_since: request.if_modified_since,
             };
             Ok(match read(ctx, grant, request).await? {

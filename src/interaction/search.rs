@@ -110,6 +110,7 @@ pub fn parse(
         now_ms: ctx.clock.now_ms(),
         is_lenient: strictness == Strictness::Lenient,
     };
+    query::check(text).map_err(|error| Outcome::new(Kind::Malformed, error.to_string()))?;
     let pairs = query::pairs(text);
     parse::parse(resource_type, &pairs, &ctx.records.indexer(), options).map_err(|issues| {
         let is_unsupported = issues.iter().all(|issue| issue.code == "not-supported");

@@ -13,6 +13,7 @@ mod error;
 mod find;
 mod history;
 mod posting;
+mod private;
 mod reader;
 mod rewrite;
 mod row;
@@ -133,10 +134,13 @@ pub struct EmbeddedStore {
 impl EmbeddedStore {
     /// Opens the store in directory `path`, and makes it when there is none.
     pub fn open(path: &Path, settings: EmbeddedSettings) -> Result<Self, StoreError> {
-        std::fs::create_dir_all(path).map_err(|cause| unusable(path, &cause))?;
+        private::directory(path).map_err(|cause| unusable(path, &cause))?;
         let lock = Arc::new(lock(path)?);
         let records = path.join("records.sqlite");
         let keys = path.join("keys.sqlite");
+        for file in [&records, &keys] {
+            private::file(file).map_err(|cause| unusable(path, &cause))?;
+        }
         // A writer makes its file, so it is opened first.
         let records_writer =
             Writer::start(&records, Contents::Records, &settings, Arc::clone(&lock))?;
@@ -362,11 +366,7 @@ impl Store for EmbeddedStore {
 
 /// Takes the directory for this process; the file tells who may write, not who wrote.
 fn lock(path: &Path) -> Result<File, StoreError> {
-    let open = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path.join("lock"));
+    let open = private::file(&path.join("lock"));
     let file = open.map_err(|cause| unusable(path, &cause))?;
     file.try_lock().map_err(|_taken| {
         let path = path.display();

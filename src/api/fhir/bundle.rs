@@ -31,8 +31,7 @@ pub(crate) async fn bundle(caller: Caller, headers: HeaderMap, sent: Body) -> An
             .at("resourceType")
             .into());
     }
-    let settings = &ctx.settings;
-    let request = read_bundle(sent, &settings.base_url, settings.limits.bundle_entries_max)?;
+    let request = read_bundle(ctx, sent)?;
     let is_transaction = request.is_transaction;
     let answers = if is_transaction {
         let entries = request.entries.into_iter().collect::<Result<_, _>>()?;
@@ -86,5 +85,5 @@ pub(crate) async fn capabilities(
 pub(crate) async fn delete_nothing(caller: Caller) -> Answer {
     caller.grant(Intent::Bundle)?;
     let reason = "A conditional delete over all types is not offered: name a type.";
-    Err(Outcome::new(Kind::NotImplemented, reason).into())
+    Err(Outcome::new(Kind::Unsupported, reason).into())
 }

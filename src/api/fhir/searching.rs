@@ -8,7 +8,7 @@ use crate::access::Intent;
 use crate::api::fhir::locate::{Caller, TypePath};
 use crate::fhir::resource_type::ResourceType;
 use crate::http::body;
-use crate::http::format;
+use crate::http::format::{self, View};
 use crate::http::payload::{Answer, Payload};
 use crate::http::prefer::Prefer;
 use crate::interaction::search::{self, SearchRequest};
@@ -34,7 +34,12 @@ pub(crate) async fn search_type_by_post(
     sent: Body,
 ) -> Answer {
     let query = with_form(&caller, query, &headers, sent).await?;
-    answer(&caller, resource_type, query, &headers).await
+    let view = View::negotiate(&headers, &query)?;
+    let answer = answer(&caller, resource_type, query, &headers).await?;
+    Ok(Payload {
+        view: Some(view),
+        ..answer
+    })
 }
 
 /// A search over all types, which this version does not do.

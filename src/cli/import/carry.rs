@@ -123,7 +123,6 @@ impl Carrier {
 
     /// A transaction or batch as it stands; of any other Bundle the resources; else the resource.
     fn entries_of(&self, resource: Resource) -> Result<Vec<EntryRequest>, Outcome> {
-        let settings = &self.ctx.settings;
         if resource.resource_type().name() != "Bundle" {
             return Ok(vec![Self::put(0, resource)]);
         }
@@ -131,8 +130,7 @@ impl Carrier {
             resource.object().get_str("type"),
             Some("transaction" | "batch")
         ) {
-            let entries_max = settings.limits.bundle_entries_max;
-            let bundle = read_bundle(resource, &settings.base_url, entries_max)?;
+            let bundle = read_bundle(&self.ctx, resource)?;
             return bundle.entries.into_iter().collect();
         }
         let mut entries = Vec::new();

@@ -39,7 +39,8 @@ pub async fn represent(State(state): State<AppState>, request: Request, next: Ne
     if let Some(Rejection(outcome)) = response.extensions_mut().remove::<Rejection>() {
         return refused(&state, &view, &id, outcome);
     }
-    if let Some(payload) = response.extensions_mut().remove::<Payload>() {
+    if let Some(mut payload) = response.extensions_mut().remove::<Payload>() {
+        let view = payload.view.take().unwrap_or(view);
         return write(&state, &view, payload)
             .unwrap_or_else(|outcome| refused(&state, &View::plain(), &id, outcome));
     }

@@ -4,6 +4,8 @@ use crate::fhir::id;
 use crate::fhir::instant::Instant;
 use crate::fhir::resource::{Node, Object, Resource};
 use crate::fhir::resource_type::ResourceType;
+use crate::interaction::Context;
+use crate::interaction::bundle::envelope;
 use crate::interaction::conditional::{Criteria, criteria_of};
 use crate::interaction::update::{Precondition, Target};
 use crate::outcome::kind::Kind;
@@ -114,14 +116,13 @@ impl Verb {
 /// Reads a Bundle of requests.
 ///
 /// # Errors
-/// 400 when it is neither batch nor transaction, or has too many entries; a transaction also fails
-/// for what is wrong with any entry, and the outcome lists all of it.
-pub fn read_bundle(
-    bundle: Resource,
-    base_url: &str,
-    entries_max: usize,
-) -> Result<BundleRequest, Outcome> {
+/// 400 when it is neither batch nor transaction, says what R4 does not know, or has too many
+/// entries; a transaction also fails for what is wrong with any entry, and the outcome lists all
+/// of it.
+pub fn read_bundle(ctx: &Context, bundle: Resource) -> Result<BundleRequest, Outcome> {
     let mut object = bundle.into_object();
+    let entries = object.remove("entry");
+    envelope::check_head(ctx, &object)?;
     let is_transaction = match object.get_str("type") {
         Some("transaction") => true,
         Some("batch") => false,
@@ -133,13 +134,14 @@ pub fn read_bundle(
             .at("Bundle.type"));
         }
     };
-    let nodes = match object.remove("entry") {
+    let nodes = match entries {
         Some(Node::Array(entries)) => entries,
         Some(_) => {
             return Err(Outcome::new(Kind::Invalid, "entry must be an array.").at("Bundle.entry"));
         }
         None => Vec::new(),
     };
+    let entries_max = ctx.settings.limits.bundle_entries_max;
     if nodes.len() > entries_max {
         return Err(Outcome::new(
             Kind::TooLarge,
@@ -150,10 +152,10 @@ pub fn read_bundle(
         )
         .at("Bundle.entry"));
     }
-    let read = |(index, node)| read_entry(index, node, base_url);
+    let read = |(index, node)| read_entry(ctx, index, node);
     let entries: Vec<_> = nodes.into_iter().enumerate().map(read).collect();
     if is_transaction {
-        refuse_all_problems(&entries)?;
+        refuse_all_problems(&entries, ctx.settings.limits.issues_max)?;
     }
     Ok(BundleRequest {
         is_transaction,
@@ -161,11 +163,15 @@ pub fn read_bundle(
     })
 }
 
-fn refuse_all_problems(entries: &[Result<EntryRequest, Outcome>]) -> Result<(), Outcome> {
+fn refuse_all_problems(
+    entries: &[Result<EntryRequest, Outcome>],
+    issues_max: usize,
+) -> Result<(), Outcome> {
     let problems: Vec<Issue> = entries
         .iter()
         .filter_map(|entry| entry.as_ref().err())
         .flat_map(|outcome| outcome.issues.iter().cloned())
+        .take(issues_max)
         .collect();
     if problems.is_empty() {
         Ok(())
@@ -174,13 +180,15 @@ fn refuse_all_problems(entries: &[Result<EntryRequest, Outcome>]) -> Result<(), 
     }
 }
 
-fn read_entry(index: usize, node: Node, base_url: &str) -> Result<EntryRequest, Outcome> {
+fn read_entry(ctx: &Context, index: usize, node: Node) -> Result<EntryRequest, Outcome> {
     let refuse = |reason: &str, member: &str| {
         Outcome::new(Kind::Invalid, reason).at(format!("Bundle.entry[{index}]{member}"))
     };
     let Node::Object(mut entry) = node else {
         return Err(refuse("An entry must be an object.", ""));
     };
+    let resource = entry.remove("resource");
+    envelope::check_entry(ctx, &entry, index)?;
     let full_url = entry.get_str("fullUrl").map(str::to_owned);
     let Some(Node::Object(request)) = entry.remove("request") else {
         return Err(refuse(
@@ -188,7 +196,7 @@ fn read_entry(index: usize, node: Node, base_url: &str) -> Result<EntryRequest, 
             ".request",
         ));
     };
-    let resource = match entry.remove("resource") {
+    let resource = match resource {
         None => None,
         Some(Node::Object(object)) => Some(Resource::from_object(object).map_err(|_object| {
             refuse(
@@ -202,7 +210,7 @@ fn read_entry(index: usize, node: Node, base_url: &str) -> Result<EntryRequest, 
         index,
         request: &request,
         resource,
-        base_url,
+        base_url: &ctx.settings.base_url,
     };
     let verb = match request.get_str("method") {
         Some("GET" | "HEAD") => parts.get()?,
@@ -251,6 +259,13 @@ impl Parts<'_> {
     }
 
     fn post(mut self) -> Result<Verb, Outcome> {
+        if let Some(url) = self.search_url()? {
+            return Ok(Verb::Get {
+                url,
+                if_none_match: Vec::new(),
+                if_modified_since: None,
+            });
+        }
         let resource = self.take_resource()?;
         let name = resource.resource_type().name();
         if self.url()? != name {
@@ -265,6 +280,28 @@ impl Parts<'_> {
             resource,
             if_none_exist,
         })
+    }
+
+    /// The search that a POST on `_search` asks for; its parameters stand in the url.
+    fn search_url(&self) -> Result<Option<String>, Outcome> {
+        let url = self.url()?;
+        let (path, query) = url.split_once('?').unwrap_or((url, ""));
+        if path.contains('$') {
+            return Err(self.refuse(
+                "Operations are not carried out inside a Bundle: call them on their own.",
+                ".request.url",
+            ));
+        }
+        let Some(name) = path.strip_suffix("/_search") else {
+            return Ok(None);
+        };
+        if self.resource.is_some() || self.request.contains("ifNoneExist") {
+            return Err(self.refuse(
+                "A search has its parameters in the url, and neither resource nor condition.",
+                ".request.url",
+            ));
+        }
+        Ok(Some(format!("{name}?{query}")))
     }
 
     fn put(mut self) -> Result<Verb, Outcome> {

@@ -22,8 +22,12 @@ pub(super) fn read_parameters(scope: HistoryScope, text: &str) -> Result<History
         count: None,
         after: None,
     };
+    query::check(text).map_err(|error| Outcome::new(Kind::Malformed, error.to_string()))?;
     for (name, value) in &query::pairs(text) {
-        let bad = |right: &str| Outcome::new(Kind::Malformed, format!("{name} must be {right}."));
+        let bad = |right: &str| {
+            let hint = query::plus_hint(value).unwrap_or_default();
+            Outcome::new(Kind::Malformed, format!("{name} must be {right}.{hint}"))
+        };
         match name.as_str() {
             "_since" => {
                 let since = Instant::parse(value).ok_or_else(|| {
