@@ -59,6 +59,8 @@ pub enum Intent {
     Bundle,
     /// Destroying a patient's key.
     Erase,
+    /// Work on the index that changes no content.
+    Reindex,
 }
 
 /// The proof that access was checked; made by [`check`] only.
@@ -73,6 +75,7 @@ impl Grant {
         match self.intent {
             Intent::Read(granted) | Intent::Write(granted) => granted == resource_type,
             Intent::ReadSystem | Intent::Bundle | Intent::Erase => true,
+            Intent::Reindex => false,
         }
     }
 
@@ -81,8 +84,13 @@ impl Grant {
         match self.intent {
             Intent::Write(granted) => granted == resource_type,
             Intent::Bundle => true,
-            Intent::Read(_) | Intent::ReadSystem | Intent::Erase => false,
+            Intent::Read(_) | Intent::ReadSystem | Intent::Erase | Intent::Reindex => false,
         }
+    }
+
+    /// Whether the grant covers work on the index.
+    fn reindexes(&self) -> bool {
+        self.intent == Intent::Reindex
     }
 
     /// Whether the grant covers erasing a patient.

@@ -11,6 +11,7 @@ pub mod generate;
 mod import;
 mod keys;
 mod logging;
+mod reindex;
 mod serve;
 
 use std::io::Write;
@@ -42,6 +43,8 @@ enum Command {
     Demo(demo::DemoArguments),
     /// Load files into a store.
     Import(import::ImportArguments),
+    /// Index what is stored anew: after a change of `base_url`, or in place of a running server.
+    Reindex(reindex::ReindexArguments),
     /// Write synthetic patients as transaction Bundles.
     Generate(generate::GenerateArguments),
     /// Measure a server beside the ceilings of its workloads.
@@ -135,6 +138,7 @@ fn carry_out(command: Command) -> Result<(), Failure> {
         Command::Import(arguments) => import::run(&arguments),
         Command::Generate(arguments) => Ok(generate::run(&arguments)?),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Reindex(arguments) => reindex::run(&arguments),
         Command::Keys { action, settings } => keys::run(action, &settings),
         Command::CapabilityStatement => print_capability_statement(),
         Command::Dictionary { out } => {

@@ -6,6 +6,7 @@
 
 pub mod keys;
 pub mod limits;
+pub mod reindex;
 pub mod rest;
 pub mod store;
 
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::keys::KeysConfig;
 use crate::config::limits::Limits;
+use crate::config::reindex::ReindexConfig;
 use crate::config::rest::RestConfig;
 use crate::config::store::{EmbeddedConfig, MongoConfig};
 
@@ -43,6 +45,8 @@ pub struct Config {
     pub keys: KeysConfig,
     /// Choices that FHIR leaves to the server.
     pub rest: RestConfig,
+    /// Indexing anew.
+    pub reindex: ReindexConfig,
     /// The embedded store.
     pub embedded: EmbeddedConfig,
     /// The MongoDB store.
@@ -70,6 +74,7 @@ impl Default for Config {
             limits: Limits::default(),
             keys: KeysConfig::default(),
             rest: RestConfig::default(),
+            reindex: ReindexConfig::default(),
             embedded: EmbeddedConfig::default(),
             mongo: MongoConfig::default(),
         }

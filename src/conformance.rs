@@ -5,6 +5,7 @@
 
 mod code_set;
 pub mod compartment;
+pub mod custom;
 pub mod registry;
 pub mod search_parameter;
 mod structure;

@@ -27,6 +27,7 @@ use crate::access::records::Records;
 use crate::clock::Clock;
 use crate::config::limits::Limits;
 use crate::config::rest::RestConfig;
+use crate::conformance::custom::{self, Definition};
 use crate::conformance::registry::Registry;
 use crate::fhir::resource::Resource;
 use crate::outcome::kind::Kind;
@@ -78,6 +79,7 @@ impl Context {
         if issues.iter().any(|issue| issue.severity == Severity::Error) {
             return Err(Outcome::with_issues(Kind::Unprocessable, issues));
         }
+        self.check_search_parameter(resource)?;
         if !transaction::rewrite::conditional_references(resource).is_empty() {
             return Err(Outcome::new(
                 Kind::Unprocessable,
@@ -86,5 +88,19 @@ impl Context {
             ));
         }
         Ok(())
+    }
+
+    /// Refuses a `SearchParameter` that nothing can be indexed by.
+    fn check_search_parameter(&self, resource: &Resource) -> Result<(), Outcome> {
+        if resource.resource_type().name() != "SearchParameter" {
+            return Ok(());
+        }
+        let refused = |issues| Outcome::with_issues(Kind::Unprocessable, issues);
+        match custom::read(resource.object(), &self.registry).map_err(refused)? {
+            Definition::Custom(custom) => custom
+                .check_clashes(self.records.indexer().registry())
+                .map_err(refused),
+            Definition::Inactive | Definition::Known => Ok(()),
+        }
     }
 }

@@ -4,3 +4,4 @@
 
 pub mod erase;
 pub mod meta;
+pub mod reindex;

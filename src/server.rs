@@ -19,6 +19,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{AccessMode, Config};
 use crate::http::state::AppState;
 use crate::interaction::Context;
+use crate::operation::reindex;
 use crate::server::control::Control;
 
 /// A server that listens.
@@ -29,6 +30,7 @@ pub struct Server {
     stopping: watch::Sender<bool>,
     listener: JoinHandle<()>,
     control: Option<JoinHandle<()>>,
+    reindexer: JoinHandle<()>,
     grace: Duration,
 }
 
@@ -83,6 +85,7 @@ impl Server {
             clock: Arc::clone(&parts.ctx.clock),
         };
         let control = control::listen(control, stopped.clone());
+        let reindexing = reindex::run(parts.ctx.clone(), config.reindex.clone(), stopped.clone());
         let serving = router::serve(listener, router, stopped);
         Ok(Self {
             address,
@@ -91,6 +94,7 @@ impl Server {
             stopping,
             listener: tokio::spawn(serving),
             control,
+            reindexer: tokio::spawn(reindexing),
             grace: Duration::from_secs(config.limits.shutdown_seconds_max),
         })
     }
@@ -123,6 +127,9 @@ impl Server {
             && control.await.is_err()
         {
             tracing::warn!("the control socket did not close in good order");
+        }
+        if let Err(error) = self.reindexer.await {
+            tracing::error!(%error, "indexing anew ended badly");
         }
         self.ctx.records.close().await.map_err(|outcome| {
             ServerError::Store(

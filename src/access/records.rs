@@ -4,26 +4,33 @@
 //!
 //! Above this, resources are JSON; below it, ciphertext. The store and the keys are private.
 
+mod opening;
+pub mod parameters;
 mod prepare;
+pub mod reindex;
 mod rewrite;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use bytes::Bytes;
+use tokio::sync::Mutex;
 
 use crate::access::Grant;
 use crate::access::keys::KeyKeeper;
-use crate::access::records::prepare::{Work, seal_all, version_address};
+use crate::access::records::parameters::{Known, SEARCH_PARAMETER};
+use crate::access::records::prepare::{Work, seal_all};
 use crate::access::sequence::SequenceSource;
 use crate::clock::Clock;
+use crate::conformance::registry::Registry;
 use crate::fhir::id;
 use crate::fhir::instant::Instant;
 use crate::fhir::json;
 use crate::fhir::resource::Resource;
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
-use crate::seal::body::{Binding, BodySealer};
+use crate::seal::body::BodySealer;
 use crate::seal::data_key::{DataKey, OwnerHash};
 use crate::seal::random::Random;
 use crate::search::current::CurrentIndexer;
@@ -44,6 +51,8 @@ pub struct RecordsParts {
     pub sealer: Arc<BodySealer>,
     /// Extracts index entries.
     pub indexer: CurrentIndexer,
+    /// What R4 defines; the indexer begins with it.
+    pub registry: Arc<Registry>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness for ids and waits.
@@ -56,6 +65,11 @@ pub struct RecordsParts {
 pub struct Records {
     parts: RecordsParts,
     sequences: SequenceSource,
+    /// Tells this process from others.
+    process: String,
+    known: Mutex<Known>,
+    /// When the search parameters in force were last looked at, in ms since the epoch.
+    refreshed_ms: AtomicI64,
 }
 
 /// A stored version, opened.
@@ -128,8 +142,15 @@ impl Stored {
 impl Records {
     /// Puts the parts together.
     pub fn new(parts: RecordsParts) -> Self {
-        let sequences = SequenceSource::new(parts.node);
-        Self { parts, sequences }
+        let mut records = Self {
+            sequences: SequenceSource::new(parts.node),
+            parts,
+            process: String::new(),
+            known: Mutex::default(),
+            refreshed_ms: AtomicI64::default(),
+        };
+        records.process = records.new_id();
+        records
     }
 
     /// Extracts what is searched; one request takes it once.
@@ -315,6 +336,9 @@ impl Records {
                 .all(|change| grant.writes(change.address.resource_type)),
         )
         .map_err(CommitError::Failed)?;
+        self.refresh_when_old().await.map_err(CommitError::Failed)?;
+        let mut types = changes.iter().map(|one| one.address.resource_type.name());
+        let defines_parameters = types.any(|name| name == SEARCH_PARAMETER);
         let prepared = self.prepare(changes).await.map_err(CommitError::Failed)?;
         let mut stored = Vec::with_capacity(prepared.len());
         let mut batch = Batch {
@@ -330,7 +354,13 @@ impl Records {
             batch.puts.push(put);
         }
         match self.parts.store.commit(batch).await {
-            Ok(()) => Ok(stored),
+            Ok(()) => {
+                if defines_parameters && let Err(outcome) = self.reconcile_parameters().await {
+                    // The write stands. Whoever reconciles next makes up for it.
+                    tracing::error!(source = ?outcome.source, "search parameters not in force");
+                }
+                Ok(stored)
+            }
             Err(StoreError::VersionConflict(_) | StoreError::ReservationConflict) => {
                 Err(CommitError::Conflict)
             }
@@ -367,6 +397,9 @@ impl Records {
 
     /// Finishes what is under way.
     pub async fn close(&self) -> Result<(), Outcome> {
+        if let Err(outcome) = self.release_walk().await {
+            tracing::warn!(source = ?outcome.source, "the walk is free when its lease ends");
+        }
         self.parts
             .store
             .close()
@@ -429,35 +462,6 @@ impl Records {
             tracing::error!(%error, "ids are not random");
         }
         bytes
-    }
-
-    async fn open(&self, version: Version) -> Result<Stored, Outcome> {
-        let Some(sealed) = &version.body else {
-            return Ok(Stored {
-                version,
-                json: Bytes::new(),
-            });
-        };
-        let key = self.parts.keys.key(&version.key_id).await?;
-        let address = version_address(&version.address);
-        let binding = Binding {
-            address: &address,
-            version_id: version.version_id,
-        };
-        let json = self.parts.sealer.open(&key, &binding, sealed);
-        let json = json.map_err(|error| Outcome::internal(format!("opening a body: {error}")))?;
-        Ok(Stored {
-            version,
-            json: json.into(),
-        })
-    }
-
-    async fn open_all(&self, versions: Vec<Version>) -> Result<Vec<Stored>, Outcome> {
-        let mut opened = Vec::with_capacity(versions.len());
-        for version in versions {
-            opened.push(self.open(version).await?);
-        }
-        Ok(opened)
     }
 }
 

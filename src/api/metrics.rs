@@ -40,6 +40,14 @@ async fn metrics(State(state): State<AppState>) -> Response {
         ("vesta_store_connections_in_use", gauges.connections_in_use),
         ("vesta_store_connections_max", gauges.connections_max),
     ];
+    let progress = state.ctx.records.reindex_progress().await;
+    let progress = progress.unwrap_or_default();
+    let pending = u64::try_from(progress.pending.len()).unwrap_or(u64::MAX);
+    let figures = figures.into_iter().chain([
+        ("vesta_reindex_types_pending", pending),
+        ("vesta_reindex_resources_done", progress.done),
+        ("vesta_reindex_resources_total", progress.total),
+    ]);
     metrics::with_local_recorder(&*state.recorder, || {
         for (name, value) in figures {
             metrics::gauge!(name).set(f64::from(u32::try_from(value).unwrap_or(u32::MAX)));

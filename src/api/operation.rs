@@ -11,12 +11,14 @@ use crate::api::fhir::locate::{Caller, InstancePath};
 use crate::http::payload::{Answer, Payload};
 use crate::http::state::AppState;
 use crate::operation::erase::{self, EraseRequest};
+use crate::operation::reindex;
 use crate::outcome::Issue;
 
 /// The routes of operations, below the FHIR base.
 pub fn routes() -> Router<AppState> {
     Router::new()
         .route("/{type}/{id}/$erase", post(erase))
+        .route("/$reindex-status", get(reindex_status))
         .route("/$meta", get(meta::of_system).post(meta::of_system))
         .route("/{type}/$meta", get(meta::of_type).post(meta::of_type))
         .route(
@@ -37,6 +39,14 @@ pub fn routes() -> Router<AppState> {
             "/{type}/{id}/_history/{version_id}/$meta-delete",
             post(meta::delete_from_version),
         )
+}
+
+async fn reindex_status(caller: Caller) -> Answer {
+    let grant = caller.grant(Intent::Reindex)?;
+    let json = reindex::status(&caller.state.ctx, &grant).await?;
+    let mut payload = Payload::of_json(StatusCode::OK, json);
+    payload.is_record = false;
+    Ok(payload)
 }
 
 async fn erase(caller: Caller, InstancePath(address): InstancePath) -> Answer {

@@ -2,12 +2,14 @@
 //!
 //! Which facts there are is decided by the tables under `profiles/`, which are part of the program.
 
+use std::sync::Arc;
+
 use compact_str::CompactString;
 
 use crate::conformance::compartment::{CompartmentKind, Compartments};
 use crate::conformance::search_parameter::{Parameters, SearchParameter};
 use crate::conformance::table::Table;
-use crate::conformance::{code_set, compartment, search_parameter, structure};
+use crate::conformance::{code_set, compartment, custom, search_parameter, structure};
 use crate::fhir::resource_type::ResourceType;
 use crate::fhir::shape::Shapes;
 
@@ -31,9 +33,9 @@ const COMPARTMENTS: Table = Table {
 /// The definitions of R4.
 #[derive(Debug)]
 pub struct Registry {
-    shapes: Shapes,
+    shapes: Arc<Shapes>,
     parameters: Parameters,
-    compartments: Compartments,
+    compartments: Arc<Compartments>,
 }
 
 /// A table under `profiles/` does not hold what it should.
@@ -54,9 +56,38 @@ impl Registry {
         let shapes = structure::read(STRUCTURES, code_set::read(CODES)?)?;
         Ok(Self {
             parameters: search_parameter::read(PARAMETERS, &shapes)?,
-            compartments: compartment::read(COMPARTMENTS)?,
-            shapes,
+            compartments: Arc::new(compartment::read(COMPARTMENTS)?),
+            shapes: Arc::new(shapes),
         })
+    }
+
+    /// The same definitions with more search parameters, numbered already.
+    #[must_use]
+    pub fn with_parameters(&self, more: Vec<(ResourceType, SearchParameter)>) -> Self {
+        let mut parameters = self.parameters.clone();
+        for (resource_type, parameter) in more {
+            if let Some(list) = parameters.get_mut(usize::from(resource_type.number())) {
+                let place = list.partition_point(|known| known.code < parameter.code);
+                list.insert(place, parameter);
+            }
+        }
+        Self {
+            shapes: Arc::clone(&self.shapes),
+            parameters,
+            compartments: Arc::clone(&self.compartments),
+        }
+    }
+
+    /// The parameter that R4 defines under a canonical URL, as it is for one of its types.
+    pub fn defined_by_r4(&self, url: &str) -> Option<&SearchParameter> {
+        let mut all = self.parameters.iter().flatten();
+        all.find(|known| known.number < custom::FIRST_NUMBER && known.url == url)
+    }
+
+    /// Whether there are search parameters that came at run time.
+    pub fn has_custom_parameters(&self) -> bool {
+        let mut all = self.parameters.iter().flatten();
+        all.any(|known| known.number >= custom::FIRST_NUMBER)
     }
 
     /// The shapes of all resources and data types.

@@ -38,6 +38,8 @@ pub struct SearchParameter {
     pub is_multiple_or: bool,
     /// Whether it may be repeated.
     pub is_multiple_and: bool,
+    /// Whether every resource is indexed by it: not yet, for a while after it came at run time.
+    pub is_complete: bool,
 }
 
 /// A part of a composite search parameter.
@@ -185,6 +187,7 @@ impl Reader<'_> {
                 modifiers: items(modifiers).map(Into::into).collect(),
                 is_multiple_or: items(refused).all(|what| what != "or"),
                 is_multiple_and: items(refused).all(|what| what != "and"),
+                is_complete: true,
             },
             components: Vec::new(),
         });

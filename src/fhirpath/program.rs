@@ -211,6 +211,12 @@ impl Program {
         found
     }
 
+    /// Whether part of it is left to the evaluator, so that [`Self::value_types`] is not all.
+    pub fn is_open(&self) -> bool {
+        let mut parts = self.contexts.iter().flat_map(|(_, parts)| parts);
+        parts.any(|part| matches!(part, Part::Other(_)))
+    }
+
     /// The required bindings of the elements that its values come from, places for
     /// [`Shapes::code_set`].
     pub fn code_sets(&self, shapes: &Shapes) -> Vec<u16> {

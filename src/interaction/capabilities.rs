@@ -93,6 +93,15 @@ pub fn statement(parts: StatementParts<'_>) -> Result<Vec<u8>, Outcome> {
     write(&Resource::CapabilityStatement(Box::new(statement)))
 }
 
+/// The JSON of the CapabilityStatement of a running server, with the definitions in force.
+pub fn in_force(ctx: &Context, registry: &Registry) -> Result<Vec<u8>, Outcome> {
+    statement(StatementParts {
+        registry,
+        base_url: Some(&ctx.settings.base_url),
+        rest: &ctx.settings.rest,
+    })
+}
+
 /// The JSON of the `TerminologyCapabilities`: this server answers no terminology operation yet.
 pub fn terminology(ctx: &Context) -> Result<Vec<u8>, Outcome> {
     let capabilities = TerminologyCapabilities {
@@ -133,7 +142,13 @@ fn rest(parts: &StatementParts<'_>) -> CapabilityStatementRest {
             .map(|resource_type| resource(parts, resource_type))
             .collect(),
         interaction: SYSTEM_INTERACTIONS.iter().map(interaction).collect(),
-        operation: vec![defined("meta", "Resource-meta")],
+        operation: vec![
+            defined("meta", "Resource-meta"),
+            own(
+                "reindex-status",
+                "How far stored resources are indexed by search parameters that came at run time.",
+            ),
+        ],
         ..CapabilityStatementRest::default()
     }
 }
@@ -181,7 +196,10 @@ fn operations(name: &str) -> Vec<CapabilityStatementRestResourceOperation> {
         defined("meta-delete", "Resource-meta-delete"),
     ];
     if name == "Patient" {
-        operations.push(erase());
+        operations.push(own(
+            "erase",
+            "Destroys the keys that seal a patient's record, and its index entries.",
+        ));
     }
     operations
 }
@@ -197,11 +215,11 @@ fn defined(name: &str, definition: &str) -> CapabilityStatementRestResourceOpera
     }
 }
 
-fn erase() -> CapabilityStatementRestResourceOperation {
-    let text = "Destroys the keys that seal a patient's record, and its index entries.";
+/// An operation of this server's own.
+fn own(name: &str, text: &str) -> CapabilityStatementRestResourceOperation {
     CapabilityStatementRestResourceOperation {
-        name: string("erase"),
-        definition: canonical("urn:vesta:operation:erase".to_owned()),
+        name: string(name),
+        definition: canonical(format!("urn:vesta:operation:{name}")),
         documentation: Some(Markdown {
             value: Some(text.to_owned()),
             ..Markdown::default()

@@ -78,6 +78,17 @@ pub async fn find(
         criteria.query,
         Strictness::Strict,
     )?;
+    if query
+        .warnings
+        .iter()
+        .any(|issue| issue.code == "incomplete")
+    {
+        return Err(Outcome::new(
+            Kind::Unavailable,
+            "The criteria use a search parameter by which resources are still being indexed: \
+             nothing is written on an incomplete answer. Try again when it is complete.",
+        ));
+    }
     if query.criteria.is_empty() {
         return Err(Outcome::new(
             Kind::PreconditionFailed,

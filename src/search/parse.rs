@@ -111,6 +111,15 @@ impl Reader<'_> {
             let reason = format!("is not a search parameter of {resource_type}");
             return Err(unsupported(name, &reason));
         };
+        if !parameter.is_complete {
+            let text = format!(
+                "{name} is new: resources are still being indexed by it, the result may be incomplete"
+            );
+            self.query.warnings.push(Issue {
+                severity: Severity::Warning,
+                ..Issue::error("incomplete", text)
+            });
+        }
         let named = Named {
             name,
             modifier,

@@ -89,10 +89,14 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened, Serv
         keys: Arc::clone(&keys),
         sealer: Arc::new(sealer),
         indexer: CurrentIndexer::new(indexer),
+        registry: Arc::clone(&registry),
         clock: Arc::clone(&clock),
         random,
         node,
     });
+    // A process that ended between a write and what follows from it is made up for here.
+    let reconciled = records.reconcile_parameters().await;
+    reconciled.map_err(|outcome| failed(&outcome))?;
     let ctx = Context {
         records: Arc::new(records),
         registry,

@@ -12,6 +12,7 @@ mod clients;
 mod codec;
 mod conditional;
 mod create;
+mod custom_parameter;
 mod delete;
 mod distill;
 mod documents;

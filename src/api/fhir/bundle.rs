@@ -70,7 +70,12 @@ pub(crate) async fn capabilities(
     let pairs = query::pairs(&text.unwrap_or_default());
     let json = match query::first(&pairs, "mode") {
         None | Some("full" | "normative") => {
-            Bytes::from_owner(std::sync::Arc::clone(&state.capability_statement))
+            let indexer = state.ctx.records.indexer();
+            if indexer.registry().has_custom_parameters() {
+                capabilities::in_force(&state.ctx, indexer.registry())?.into()
+            } else {
+                Bytes::from_owner(std::sync::Arc::clone(&state.capability_statement))
+            }
         }
         Some("terminology") => capabilities::terminology(&state.ctx)?.into(),
         Some(_) => {

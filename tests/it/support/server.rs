@@ -106,6 +106,11 @@ impl TestServer {
             .unwrap()
     }
 
+    /// What its interactions work with.
+    pub(crate) fn context(&self) -> &vesta::interaction::Context {
+        self.server.as_ref().unwrap().context()
+    }
+
     /// Where its files are.
     pub(crate) fn directory(&self) -> &std::path::Path {
         self.directory.path()
