@@ -34,6 +34,9 @@ pub struct Config {
     /// The address clients use, when it is not `http://LISTEN`; the FHIR base is `/fhir` below it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
+    /// The FHIR base that the store was written under, when the server has moved from it for good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub former_base_url: Option<String>,
     /// How access is decided; it has no default, so that an open server is always asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub access: Option<AccessMode>,
@@ -69,6 +72,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             store: "embedded:vesta-data".to_owned(),
             base_url: None,
+            former_base_url: None,
             access: None,
             log: "info".to_owned(),
             limits: Limits::default(),

@@ -3,6 +3,7 @@
 //! [`Server::start`] opens the store and listens; [`Server::stop`] lets requests under way finish,
 //! then closes the store. Tests start servers the same way.
 
+pub mod base_url;
 pub mod control;
 pub mod open;
 mod router;
@@ -15,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::access::records::erasure::SWEEP_INTERVAL;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{AccessMode, Config};
 use crate::http::state::AppState;
@@ -71,6 +73,7 @@ impl Server {
             ..config.clone()
         };
         let parts = open::open(&config, clock).await?;
+        base_url::settle(&*parts.store, &config, &*parts.ctx.clock).await?;
         let state = AppState {
             ctx: parts.ctx.clone(),
             access,
@@ -86,6 +89,7 @@ impl Server {
         };
         let control = control::listen(control, stopped.clone());
         let reindexing = reindex::run(parts.ctx.clone(), config.reindex.clone(), stopped.clone());
+        tokio::spawn(sweep_erasures(parts.ctx.clone(), stopped.clone()));
         let serving = router::serve(listener, router, stopped);
         Ok(Self {
             address,
@@ -138,6 +142,24 @@ impl Server {
                     .unwrap_or_else(|| "closing failed".to_owned()),
             )
         })
+    }
+}
+
+/// Sweeps after erasures until the server stops.
+async fn sweep_erasures(ctx: Context, mut stopped: watch::Receiver<bool>) {
+    loop {
+        match ctx.records.sweep_erasures().await {
+            Ok(0) => {}
+            Ok(versions) => tracing::info!(versions, "swept after an erasure"),
+            Err(outcome) => {
+                let cause = outcome.source.unwrap_or_default();
+                tracing::warn!(%cause, "erasures cannot be swept now");
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(SWEEP_INTERVAL) => {}
+            _ = stopped.changed() => return,
+        }
     }
 }
 

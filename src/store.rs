@@ -202,10 +202,11 @@ pub trait Store: Send + Sync {
     /// Those of the collection [`batch::KEYS`] are not put together with others.
     async fn put_documents(&self, puts: Vec<DocumentPut>) -> Result<(), StoreError>;
 
-    /// Removes every body and index entry sealed with a key that begins with `owner` (14 bytes):
-    /// current versions become tombstones in place (same version, written at `now_ms`, without
-    /// keys), superseded ones lose their bodies. Gives back how many versions it emptied.
-    async fn erase(&self, owner: &[u8], now_ms: i64) -> Result<u64, StoreError>;
+    /// Removes every body and index entry sealed with `last_key` or an earlier generation of it,
+    /// which has the same first 14 bytes, the owner, and a smaller number behind: current versions
+    /// become tombstones in place (same version, written at `now_ms`, without keys), superseded
+    /// ones lose their bodies. Gives back how many versions it emptied.
+    async fn erase(&self, last_key: &[u8; 16], now_ms: i64) -> Result<u64, StoreError>;
 
     /// Whether the store can take reads and durable writes now.
     async fn ready(&self) -> Result<(), StoreError>;

@@ -10,6 +10,7 @@ pub mod rotation;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use foldhash::{HashMap, HashMapExt};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -89,6 +90,7 @@ pub struct KeyKeeper {
     random: Arc<dyn Random>,
     clock: Arc<dyn Clock>,
     ring: KeyRing,
+    ttl: Duration,
     /// Counts erasures of this process, so that a load under way does not bring a key back.
     erasures: AtomicU64,
 }
@@ -102,6 +104,7 @@ impl KeyKeeper {
         clock: Arc<dyn Clock>,
         settings: RingSettings,
     ) -> Self {
+        let ttl = settings.ttl;
         let ring = KeyRing::new(Arc::clone(&master), Arc::clone(&random), settings);
         Self {
             store,
@@ -109,6 +112,7 @@ impl KeyKeeper {
             random,
             clock,
             ring,
+            ttl,
             erasures: AtomicU64::new(0),
         }
     }
@@ -169,6 +173,21 @@ impl KeyKeeper {
         Err(KeysError::Contended)
     }
 
+    /// How long a process goes on with a key that another one has erased.
+    pub fn remembers_for(&self) -> Duration {
+        self.ttl
+    }
+
+    /// The id of the last key of an owner that was erased; `None` when none was.
+    pub async fn last_erased(&self, owner: &OwnerHash) -> Result<Option<KeyId>, KeysError> {
+        for (id, document) in self.generations(owner).await?.iter().rev() {
+            if KeyDocument::from_bytes(&document.body)? == KeyDocument::Erased {
+                return Ok(Some(*id));
+            }
+        }
+        Ok(None)
+    }
+
     /// The key with this id, for opening a body.
     pub async fn key(&self, id: &KeyId) -> Result<Arc<DataKey>, KeysError> {
         if let Some(key) = self.ring.get(id) {
@@ -205,8 +224,8 @@ impl KeyKeeper {
     /// the owner can be opened, wherever a copy of it is.
     ///
     /// A marker without a key stays behind the last generation, so that its number is not used
-    /// again. Call [`Store::erase`] next, and once more after the ring's time limit: another
-    /// process may seal with the key it remembers until then.
+    /// again. Call [`Store::erase`] next with what [`KeyKeeper::last_erased`] says, and once more
+    /// after the ring's time limit: another process may seal with the key it remembers until then.
     pub async fn erase(&self, owner: &OwnerHash) -> Result<u64, KeysError> {
         for _ in 0..ATTEMPTS_MAX {
             let mut puts = Vec::new();

@@ -4,6 +4,7 @@
 //!
 //! Above this, resources are JSON; below it, ciphertext. The store and the keys are private.
 
+pub mod erasure;
 mod opening;
 pub mod parameters;
 mod prepare;
@@ -97,8 +98,12 @@ pub struct Change {
 /// Matches of a plan, opened.
 #[derive(Debug, Clone, Default)]
 pub struct Page {
-    /// The matches in order.
+    /// The matches in order; what was erased between finding and opening it is left out.
     pub matches: Vec<Stored>,
+    /// How many the store found.
+    pub found: usize,
+    /// The creation sequence of the last one it found.
+    pub last: Option<i64>,
     /// Where to go on when the store stopped early.
     pub stopped_at: Option<i64>,
 }
@@ -245,11 +250,20 @@ impl Records {
                 .iter()
                 .all(|v| grant.reads(v.address.resource_type)),
         )?;
-        let matches = self.open_all(found.versions).await?;
-        Ok(Page {
-            matches,
+        let mut page = Page {
+            matches: Vec::with_capacity(found.versions.len()),
+            found: found.versions.len(),
+            last: found.versions.last().map(|version| version.sequence),
             stopped_at: found.stopped_at,
-        })
+        };
+        for version in found.versions {
+            match self.open(version).await {
+                Ok(stored) => page.matches.push(stored),
+                Err(outcome) if outcome.kind == Kind::Gone => {}
+                Err(outcome) => return Err(outcome),
+            }
+        }
+        Ok(page)
     }
 
     /// How many resources match a plan, counting up to `limit`.
@@ -366,19 +380,6 @@ impl Records {
             }
             Err(error) => Err(CommitError::Failed(failed(&error))),
         }
-    }
-
-    /// Destroys everything of a patient: the keys first, then bodies and index entries.
-    pub async fn erase(&self, grant: &Grant, patient_id: &str) -> Result<u64, Outcome> {
-        require(grant.erases())?;
-        let owner = self.indexer().owner_hash(Some(patient_id));
-        self.parts.keys.erase(&owner).await?;
-        let now_ms = self.parts.clock.now_ms();
-        self.parts
-            .store
-            .erase(&owner, now_ms)
-            .await
-            .map_err(|error| failed(&error))
     }
 
     /// Whether reads and durable writes are possible now.

@@ -23,7 +23,7 @@ use crate::cli::import::source::Source;
 use crate::cli::{Failure, Settings, logging};
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::server::open;
+use crate::server::{base_url, open};
 
 /// The arguments of the command.
 #[derive(Debug, Args)]
@@ -48,6 +48,7 @@ pub(super) fn run(arguments: &ImportArguments) -> Result<(), Failure> {
 
 async fn import(config: &Config, sources: Vec<Source>) -> Result<(), Failure> {
     let opened = open::open(config, Arc::new(SystemClock)).await?;
+    base_url::settle(&*opened.store, config, &*opened.ctx.clock).await?;
     let grant = check(&Session::operator(), Intent::Bundle)?;
     let bytes = sources.iter().map(|source| source.bytes).sum();
     let carrier = Carrier {

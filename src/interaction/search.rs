@@ -221,9 +221,9 @@ async fn walk_page(
     let mut examined = 0;
     loop {
         let found = ctx.records.find(grant, plan, &window).await?;
-        let is_last = found.matches.len() < window.limit && found.stopped_at.is_none();
-        let last = found.matches.last().map(|stored| stored.version.sequence);
-        examined += found.matches.len();
+        let is_last = found.found < window.limit && found.stopped_at.is_none();
+        let last = found.last;
+        examined += found.found;
         for stored in found.matches {
             if verifies && !query.verify(&stored.resource()?, &indexer) {
                 continue;

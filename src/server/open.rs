@@ -36,6 +36,8 @@ pub struct Opened {
     pub ctx: Context,
     /// The data keys.
     pub keys: Arc<KeyKeeper>,
+    /// Where all is stored.
+    pub store: Arc<dyn Store>,
     /// Where measurements go.
     pub recorder: Arc<PrometheusRecorder>,
     /// The JSON of the CapabilityStatement.
@@ -85,7 +87,7 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened, Serv
         .await
         .map_err(|error| failed(&error))?;
     let records = Records::new(RecordsParts {
-        store,
+        store: Arc::clone(&store),
         keys: Arc::clone(&keys),
         sealer: Arc::new(sealer),
         indexer: CurrentIndexer::new(indexer),
@@ -112,6 +114,7 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened, Serv
     Ok(Opened {
         ctx,
         keys,
+        store,
         recorder,
         capability_statement: capability_statement.into(),
     })

@@ -337,9 +337,9 @@ impl Store for EmbeddedStore {
         writer.run(Job::PutDocuments(puts)).await.map(drop)
     }
 
-    async fn erase(&self, owner: &[u8], now_ms: i64) -> Result<u64, StoreError> {
-        let owner = erase::Owner::new(owner)?;
-        self.records_writer.run(Job::Erase(owner, now_ms)).await
+    async fn erase(&self, last_key: &[u8; 16], now_ms: i64) -> Result<u64, StoreError> {
+        let sealed = erase::Sealed::up_to(last_key);
+        self.records_writer.run(Job::Erase(sealed, now_ms)).await
     }
 
     async fn ready(&self) -> Result<(), StoreError> {

@@ -122,8 +122,9 @@ impl Store for Metered {
             .await
     }
 
-    async fn erase(&self, owner: &[u8], now_ms: i64) -> Result<u64, StoreError> {
-        self.timed("erase", self.inner.erase(owner, now_ms)).await
+    async fn erase(&self, last_key: &[u8; 16], now_ms: i64) -> Result<u64, StoreError> {
+        self.timed("erase", self.inner.erase(last_key, now_ms))
+            .await
     }
 
     async fn ready(&self) -> Result<(), StoreError> {

@@ -198,9 +198,9 @@ impl Store for MongoStore {
             .await
     }
 
-    async fn erase(&self, owner: &[u8], now_ms: i64) -> Result<u64, StoreError> {
-        let owner = owner.to_vec();
-        self.to_the_end(|inner| async move { erase::erase(&inner, &owner, now_ms).await })
+    async fn erase(&self, last_key: &[u8; 16], now_ms: i64) -> Result<u64, StoreError> {
+        let last_key = *last_key;
+        self.to_the_end(|inner| async move { erase::erase(&inner, &last_key, now_ms).await })
             .await
     }
 

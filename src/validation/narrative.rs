@@ -102,6 +102,9 @@ impl Walk {
             ));
         }
         self.shows_anything |= name == "img";
+        if !attributes_are_apart(start) {
+            return Err(NOT_WELL_FORMED.to_owned());
+        }
         for attribute in start.attributes() {
             let Ok(attribute) = attribute else {
                 return Err(NOT_WELL_FORMED.to_owned());
@@ -132,6 +135,9 @@ impl Walk {
         if self.depth == 0 {
             return Err(NOT_ONE_DIV.to_owned());
         }
+        if text.contains("]]>") {
+            return Err(NOT_WELL_FORMED.to_owned());
+        }
         self.shows_anything = true;
         Ok(())
     }
@@ -153,6 +159,24 @@ impl Walk {
         self.shows_anything = true;
         Ok(())
     }
+}
+
+/// Whether white space stands before every attribute, which the parser does not ask for.
+fn attributes_are_apart(tag: &str) -> bool {
+    let mut open_quote = None;
+    let mut was_closed = false;
+    for letter in tag.chars() {
+        if was_closed && !letter.is_ascii_whitespace() {
+            return false;
+        }
+        was_closed = open_quote == Some(letter);
+        open_quote = match open_quote {
+            None if matches!(letter, '"' | '\'') => Some(letter),
+            Some(quote) if quote == letter => None,
+            other => other,
+        };
+    }
+    true
 }
 
 fn is_xml_character(character: char) -> bool {
@@ -370,9 +394,13 @@ mod tests {
             "<p title=\"a<b\">x</p>",
             "<p title=\"&nbsp;\">x</p>",
             "a < b",
+            "a ]]> b",
+            "<p class=\"a\"title=\"b\">x</p>",
+            "<img src='a'alt=\"b\"/>",
         ] {
             assert!(inside(bad).is_err(), "{bad}");
         }
+        assert!(inside("<p class=\"it's\" title='\"'\n>x ]] ></p>").is_ok());
         for bad in [
             "",
             "text",

@@ -1,10 +1,15 @@
 //! Conditional create, update, patch and delete: criteria that match none, one or several.
 
+use bytes::Bytes;
 use futures::future::join_all;
-use http::{Method, StatusCode};
+use http::{Method, Request, StatusCode};
+use http_body_util::Full;
 use serde_json::{Value, json};
+use vesta::server::Server;
 
-use crate::support::server::{Answer, Backend, TestServer, bundle, entry, on_both_stores, patient};
+use crate::support::server::{
+    Answer, Backend, TestServer, bundle, client, entry, exchange, on_both_stores, patient,
+};
 
 on_both_stores!(
     a_conditional_create_happens_when_nothing_matches,
@@ -212,6 +217,40 @@ async fn racing_conditional_creates_leave_one_resource(backend: Backend) {
         .count();
     assert_eq!(created, 1);
     assert_eq!(count(&server, "raced").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_servers_on_one_database_leave_one_resource() {
+    const WRITERS: usize = 64;
+    let first = TestServer::start(Backend::Mongo).await;
+    let second = Server::start(&first.config).await.unwrap();
+    let client = client();
+    let once = identified("raced", "Once");
+    let mut conditional = entry("POST", "Patient", Some(&identified("both", "Once")));
+    conditional["request"]["ifNoneExist"] = json!(criteria("both"));
+    let transaction = bundle("transaction", &[conditional]);
+    let writes = (0..WRITERS * 2).map(|number| {
+        let bases = [first.base.as_str(), second.base_url()];
+        let base = bases[number % 2];
+        let request = Request::builder().method(Method::POST);
+        let (request, body) = if number < WRITERS {
+            let request = request.uri(format!("{base}/Patient"));
+            (request.header("if-none-exist", criteria("raced")), &once)
+        } else {
+            (request.uri(base), &transaction)
+        };
+        let request = request.header("content-type", "application/fhir+json");
+        let body = Full::new(Bytes::from(body.to_string()));
+        exchange(&client, request.body(body).unwrap())
+    });
+    for answer in join_all(writes).await {
+        let answer = answer.unwrap();
+        let says = answer.text();
+        assert!(answer.status.is_success(), "{}: {says}", answer.status);
+    }
+    assert_eq!(count(&first, "raced").await, 1);
+    assert_eq!(count(&first, "both").await, 1);
+    second.stop().await.unwrap();
 }
 
 async fn racing_transactions_leave_one_resource(backend: Backend) {

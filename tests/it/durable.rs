@@ -15,10 +15,12 @@ use http_body_util::Full;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::support::mongod::Mongod;
 use crate::support::server::{Answer, HttpClient, bundle, client, entry, exchange, patient};
 
 const KILLS: u64 = 3;
 const WRITERS: usize = 4;
+const WRITES_BEFORE_KILL: usize = 60;
 const BUNDLE_ENTRIES: usize = 5;
 
 /// The program, serving.
@@ -30,6 +32,11 @@ struct Program {
 impl Program {
     /// Starts it and waits until it says that it listens.
     fn start(directory: &Path) -> Self {
+        Self::start_on(&format!("embedded:{}", directory.display()), directory)
+    }
+
+    /// As [`Self::start`], on any store; the master key is in `directory`.
+    fn start_on(store: &str, directory: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_vesta"))
             .args([
                 "serve",
@@ -40,8 +47,8 @@ impl Program {
                 "--log",
                 "error",
             ])
-            .arg("--store")
-            .arg(format!("embedded:{}", directory.display()))
+            .args(["--store", store])
+            .env("VESTA_KEYS__FILE", directory.join("master.key"))
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -101,6 +108,9 @@ async fn write_until_killed(base: String, number: usize, acknowledged: Arc<Mutex
         else {
             return;
         };
+        if is_lost(&answer) {
+            return;
+        }
         assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
         acknowledged
             .lock()
@@ -112,11 +122,34 @@ async fn write_until_killed(base: String, number: usize, acknowledged: Arc<Mutex
         let Ok(answer) = send(&client, Method::POST, &base, &sent).await else {
             return;
         };
+        if is_lost(&answer) {
+            return;
+        }
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
         let body = answer.json();
         let entries = body["entry"].as_array().unwrap().iter();
         let locations = entries.map(|e| relative(e["response"]["location"].as_str().unwrap()));
         acknowledged.lock().unwrap().extend(locations);
+    }
+}
+
+/// Whether the store was killed first, and the server had the time to say so.
+fn is_lost(answer: &Answer) -> bool {
+    answer.status == StatusCode::SERVICE_UNAVAILABLE
+}
+
+/// Looks for every acknowledged version and for half bundles.
+async fn assert_all_there(program: &Program, acknowledged: &[String]) {
+    let client = client();
+    for location in acknowledged {
+        let url = format!("{}/{location}", program.base);
+        let get = send(&client, Method::GET, &url, &Value::Null);
+        let answer = get.await.unwrap();
+        let says = answer.text();
+        assert_eq!(answer.status, StatusCode::OK, "{location}: {says}");
+    }
+    for (family, count) in bundles(&client, &program.base).await {
+        assert_eq!(count, BUNDLE_ENTRIES, "half of {family} was written");
     }
 }
 
@@ -170,22 +203,39 @@ async fn acknowledged_writes_survive_kills() {
         acknowledged.len()
     );
     let program = Program::start(directory.path());
-    let client = client();
-    for location in &acknowledged {
-        let url = format!("{}/{location}", program.base);
-        let answer = send(&client, Method::GET, &url, &Value::Null)
-            .await
-            .unwrap();
-        assert_eq!(
-            answer.status,
-            StatusCode::OK,
-            "{location}: {}",
-            answer.text()
-        );
+    assert_all_there(&program, &acknowledged).await;
+    assert_eq!(program.terminate(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn acknowledged_writes_survive_kills_of_mongod_and_server_together() {
+    let directory = TempDir::new().unwrap();
+    let mongod = Mongod::start_private().await;
+    let store = mongod.uri("vesta");
+    let acknowledged = Arc::new(Mutex::new(Vec::new()));
+    for _ in 0..KILLS {
+        let program = Program::start_on(&store, directory.path());
+        let before = acknowledged.lock().unwrap().len();
+        let writers: Vec<_> = (0..WRITERS)
+            .map(|number| {
+                let acknowledged = Arc::clone(&acknowledged);
+                let base = program.base.clone();
+                tokio::spawn(write_until_killed(base, number, acknowledged))
+            })
+            .collect();
+        while acknowledged.lock().unwrap().len() < before + WRITES_BEFORE_KILL {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        mongod.kill();
+        program.kill();
+        for writer in writers {
+            writer.await.unwrap();
+        }
+        mongod.start().await;
     }
-    for (family, count) in bundles(&client, &program.base).await {
-        assert_eq!(count, BUNDLE_ENTRIES, "half of {family} was written");
-    }
+    let program = Program::start_on(&store, directory.path());
+    let acknowledged = acknowledged.lock().unwrap().clone();
+    assert_all_there(&program, &acknowledged).await;
     assert_eq!(program.terminate(), Some(0));
 }
 

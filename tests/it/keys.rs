@@ -383,7 +383,13 @@ async fn an_erased_patient_stays_erased_when_an_old_copy_of_the_records_is_resto
     // The writer of the keys has cleaned up when it answers again.
     store.ready().await.unwrap();
     assert!(!site.holds(&wrapped), "the wrapped key is still in a file");
-    assert_eq!(store.erase(&owner, NOW_MS).await.unwrap(), 1);
+    assert_eq!(
+        store
+            .erase(&keeper.last_erased(&owner).await.unwrap().unwrap(), NOW_MS)
+            .await
+            .unwrap(),
+        1
+    );
     store.close().await.unwrap();
 
     fs::copy(&copy, &records).unwrap();

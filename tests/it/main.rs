@@ -18,6 +18,7 @@ mod distill;
 mod documents;
 mod durable;
 mod envelope;
+mod erase;
 mod fhirpath;
 mod format;
 mod generate;

@@ -7,7 +7,11 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::support::mongod::Mongod;
 use crate::support::server::{Backend, TestServer, entry, on_both_stores, patient};
+
+/// Tries until a server that is up again has to be found.
+const ATTEMPTS_MAX: usize = 100;
 
 on_both_stores!(
     the_statement_names_every_type_and_interaction,
@@ -240,4 +244,40 @@ async fn a_full_disk_is_503_until_there_is_room() {
     server.restart().await;
     server.create(&patient("After")).await;
     assert_eq!(server.get(&kept).await.status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_primary_is_503_until_there_is_one() {
+    let mongod = Mongod::start_private().await;
+    let server = TestServer::start_with(Backend::Mongo, |config| {
+        config.store = mongod.uri("vesta");
+        config.mongo.server_selection_ms_max = 300;
+    })
+    .await;
+    let id = server.create(&patient("Before")).await;
+    mongod.stop();
+    let refused = server.post("Patient", &patient("Meanwhile")).await;
+    refused.assert_refused(503, "transient", "");
+    assert_ne!(refused.header("retry-after"), "");
+    let path = format!("Patient/{id}");
+    for path in [path.as_str(), "Patient?family=Before"] {
+        let refused = server.get(path).await;
+        refused.assert_refused(503, "transient", "");
+        assert_ne!(refused.header("retry-after"), "");
+    }
+    mongod.start().await;
+    let mut answer = server.post("Patient", &patient("After")).await;
+    // The driver looks for a primary as long as it may for each request.
+    for _ in 0..ATTEMPTS_MAX {
+        if answer.status != StatusCode::SERVICE_UNAVAILABLE {
+            break;
+        }
+        answer = server.post("Patient", &patient("After")).await;
+    }
+    assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
+    assert_eq!(server.get(&path).await.status, StatusCode::OK);
+    assert_eq!(
+        server.get("Patient?family=Meanwhile").await.json()["total"],
+        0
+    );
 }

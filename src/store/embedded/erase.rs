@@ -1,4 +1,4 @@
-//! Erasure of everything sealed with an owner's keys.
+//! Erasure of everything sealed with erased keys of an owner.
 //!
 //! The writer empties the write-ahead log afterwards, and freed pages are zeroed: nothing of what
 //! was erased stays in the files.
@@ -11,45 +11,35 @@ use crate::store::embedded::posting::{Indexed, Postings};
 use crate::store::embedded::row;
 use crate::store::{Method, StoreError};
 
-/// Bytes of an owner's hash: what ids of its data keys begin with.
-const OWNER_BYTES: usize = 14;
+/// Bytes of a data key's id behind its owner: the generation.
+const GENERATION_BYTES: usize = 2;
 
-/// Whose versions are erased, as the first and the last id its data keys can have.
+/// What is erased: what these keys of one owner have sealed.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Owner {
+pub(super) struct Sealed {
     first: [u8; 16],
     last: [u8; 16],
 }
 
-impl Owner {
-    /// The owner with this hash.
-    pub(super) fn new(hash: &[u8]) -> Result<Self, StoreError> {
-        let hash: [u8; OWNER_BYTES] = hash.try_into().map_err(|_length| {
-            StoreError::Failed(format!("an owner's hash has {OWNER_BYTES} bytes"))
-        })?;
-        let with_generation = |generation: u16| {
-            let mut id = [0; 16];
-            let all = hash.into_iter().chain(generation.to_be_bytes());
-            for (to, from) in id.iter_mut().zip(all) {
-                *to = from;
-            }
-            id
-        };
-        Ok(Self {
-            first: with_generation(0),
-            last: with_generation(u16::MAX),
-        })
+impl Sealed {
+    /// By this key or an earlier one of its owner.
+    pub(super) fn up_to(last: &[u8; 16]) -> Self {
+        let mut first = *last;
+        for byte in first.iter_mut().rev().take(GENERATION_BYTES) {
+            *byte = 0;
+        }
+        Self { first, last: *last }
     }
 }
 
-/// Empties all versions of an owner and gives back how many there were.
+/// Empties all versions that were sealed so, and gives back how many there were.
 pub(super) fn apply(
     db: &Connection,
-    owner: &Owner,
+    sealed: &Sealed,
     postings: &mut Postings,
     now_ms: i64,
 ) -> Result<u64, StoreError> {
-    let keys = params![owner.first, owner.last];
+    let keys = params![sealed.first, sealed.last];
     let select = "SELECT rid, y, k, c, ds FROM res WHERE e BETWEEN ?1 AND ?2";
     let mut statement = db.prepare(select)?;
     let mut rows = statement.query(keys)?;
@@ -69,7 +59,7 @@ pub(super) fn apply(
         SET m = ?3, u = ?4, e = NULL, c = NULL, ds = NULL, k = NULL, body = NULL
         WHERE e BETWEEN ?1 AND ?2";
     let deleted = row::method_number(Method::Delete);
-    let current = db.execute(update, params![owner.first, owner.last, deleted, now_ms])?;
+    let current = db.execute(update, params![sealed.first, sealed.last, deleted, now_ms])?;
     let update = "UPDATE hist SET e = NULL, body = NULL WHERE e BETWEEN ?1 AND ?2";
     let superseded = db.execute(update, keys)?;
     Ok((current + superseded) as u64)

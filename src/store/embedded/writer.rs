@@ -20,7 +20,7 @@ use crate::store::StoreError;
 use crate::store::batch::{Batch, DocumentPut};
 use crate::store::embedded::EmbeddedSettings;
 use crate::store::embedded::change::Verdict;
-use crate::store::embedded::erase::Owner;
+use crate::store::embedded::erase::Sealed;
 use crate::store::embedded::schema::Contents;
 use crate::store::embedded::writer::thread::Thread;
 
@@ -31,7 +31,7 @@ pub(super) enum Job {
     /// Small documents.
     PutDocuments(Vec<DocumentPut>),
     /// An erasure, at a time in ms.
-    Erase(Owner, i64),
+    Erase(Sealed, i64),
     /// Something of no consequence, to see that writing works.
     Probe,
     /// A new limit of the file, in bytes.

@@ -3,7 +3,7 @@
 //! Not one transaction, for it may touch more than one holds: it can be run again until it finds
 //! nothing, and a write that still carries an erased body fails on the key it expects.
 
-use mongodb::bson::{Binary, doc};
+use mongodb::bson::doc;
 
 use crate::store::StoreError;
 use crate::store::mongo::Inner;
@@ -13,9 +13,18 @@ use crate::store::mongo::record::owned_binary;
 /// Bytes of a data key id behind its owner: the generation.
 const GENERATION_BYTES: usize = 2;
 
-/// Empties every version sealed for `owner`, and says how many.
-pub(super) async fn erase(store: &Inner, owner: &[u8], now_ms: i64) -> Result<u64, StoreError> {
-    let sealed = doc! { "e": { "$gte": generation(owner, 0), "$lte": generation(owner, u8::MAX) } };
+/// Empties every version sealed with `last_key` or an earlier one of its owner; says how many.
+pub(super) async fn erase(
+    store: &Inner,
+    last_key: &[u8; 16],
+    now_ms: i64,
+) -> Result<u64, StoreError> {
+    let mut first_key = *last_key;
+    for byte in first_key.iter_mut().rev().take(GENERATION_BYTES) {
+        *byte = 0;
+    }
+    let (first, last) = (owned_binary(&first_key), owned_binary(last_key));
+    let sealed = doc! { "e": { "$gte": first, "$lte": last } };
     let current = store
         .res
         .update_many(
@@ -41,10 +50,4 @@ pub(super) async fn erase(store: &Inner, owner: &[u8], now_ms: i64) -> Result<u6
         .await
         .map_err(|error| from_driver(&error))?;
     Ok(current.modified_count + superseded.modified_count)
-}
-
-fn generation(owner: &[u8], byte: u8) -> Binary {
-    let mut key_id = owner.to_vec();
-    key_id.extend_from_slice(&[byte; GENERATION_BYTES]);
-    owned_binary(&key_id)
 }

@@ -11,7 +11,9 @@ use vesta::store::batch::{DocumentPut, Expected, KEYS, Put};
 use vesta::store::embedded::{EmbeddedSettings, EmbeddedStore};
 use vesta::store::{Store, StoreError};
 
-use crate::store::sample::{OWNER, commit, create, found, key, next, replace, tombstone, version};
+use crate::store::sample::{
+    OWNER, commit, create, found, key, key_id, next, replace, tombstone, version,
+};
 use crate::support::stores::NOW_MS;
 
 fn open(path: &Path, change: impl FnOnce(&mut EmbeddedSettings)) -> EmbeddedStore {
@@ -140,7 +142,10 @@ async fn erased_bodies_and_keys_leave_the_files() {
     for needle in needles {
         assert!(!files_with(directory.path(), needle.as_bytes()).is_empty());
     }
-    assert_eq!(store.erase(&OWNER, NOW_MS).await.unwrap(), 2);
+    assert_eq!(
+        store.erase(&key_id(OWNER, u16::MAX), NOW_MS).await.unwrap(),
+        2
+    );
     for needle in needles {
         let files = files_with(directory.path(), needle.as_bytes());
         assert!(files.is_empty(), "{needle} in {files:?}");

@@ -32,7 +32,13 @@ async fn erasing_an_owner_empties_every_version_of_it(open: OpenStore) {
         put.entries.compartments = vec![7];
         commit(store, vec![put.clone()]).await.unwrap();
     }
-    assert_eq!(store.erase(&OWNER, ERASED_MS).await.unwrap(), 2);
+    assert_eq!(
+        store
+            .erase(&key_id(OWNER, u16::MAX), ERASED_MS)
+            .await
+            .unwrap(),
+        2
+    );
 
     let current = store.get(&first.address).await.unwrap();
     let erased = Version {
@@ -55,7 +61,13 @@ async fn erasing_an_owner_empties_every_version_of_it(open: OpenStore) {
     let history = store.history(&HistoryScope::System, &window).await.unwrap();
     assert_eq!(history.len(), 2);
     assert!(history.iter().all(|one| one.body.is_none()));
-    assert_eq!(store.erase(&OWNER, ERASED_MS).await.unwrap(), 0);
+    assert_eq!(
+        store
+            .erase(&key_id(OWNER, u16::MAX), ERASED_MS)
+            .await
+            .unwrap(),
+        0
+    );
 }
 
 async fn superseded_versions_of_deleted_resources_are_emptied(open: OpenStore) {
@@ -65,11 +77,23 @@ async fn superseded_versions_of_deleted_resources_are_emptied(open: OpenStore) {
     commit(store, vec![create(&deleted, &[])]).await.unwrap();
     let put = replace(&deleted, &gone, &[]);
     commit(store, vec![put]).await.unwrap();
-    assert_eq!(store.erase(&OWNER, ERASED_MS).await.unwrap(), 1);
+    assert_eq!(
+        store
+            .erase(&key_id(OWNER, u16::MAX), ERASED_MS)
+            .await
+            .unwrap(),
+        1
+    );
     assert_eq!(store.get(&deleted.address).await.unwrap(), Some(gone));
     let old = store.get_version(&deleted.address, 1).await.unwrap();
     assert_eq!(old.unwrap().body, None);
-    assert_eq!(store.erase(&OWNER, ERASED_MS).await.unwrap(), 0);
+    assert_eq!(
+        store
+            .erase(&key_id(OWNER, u16::MAX), ERASED_MS)
+            .await
+            .unwrap(),
+        0
+    );
 }
 
 async fn other_owners_are_left_alone(open: OpenStore) {
@@ -86,12 +110,24 @@ async fn other_owners_are_left_alone(open: OpenStore) {
         commit(store, vec![put]).await.unwrap();
         written.push(one);
     }
-    assert_eq!(store.erase(&OWNER, ERASED_MS).await.unwrap(), 1);
+    assert_eq!(
+        store
+            .erase(&key_id(OWNER, u16::MAX), ERASED_MS)
+            .await
+            .unwrap(),
+        1
+    );
     assert_eq!(found(store, Predicate::Key(name)).await, ["p3", "p2"]);
     for one in written.into_iter().skip(1) {
         assert_eq!(store.get(&one.address).await.unwrap(), Some(one));
     }
-    assert_eq!(store.erase(b"nobody's-owner", ERASED_MS).await.unwrap(), 0);
+    assert_eq!(
+        store
+            .erase(&key_id(*b"nobody's-owner", 9), ERASED_MS)
+            .await
+            .unwrap(),
+        0
+    );
 }
 
 async fn an_erased_resource_can_be_written_again(open: OpenStore) {
@@ -100,7 +136,10 @@ async fn an_erased_resource_can_be_written_again(open: OpenStore) {
     commit(store, vec![create(&first, &[key(1, b"old")])])
         .await
         .unwrap();
-    store.erase(&OWNER, ERASED_MS).await.unwrap();
+    store
+        .erase(&key_id(OWNER, u16::MAX), ERASED_MS)
+        .await
+        .unwrap();
     let erased = store.get(&first.address).await.unwrap().unwrap();
     let back = next(&erased);
     let put = replace(&erased, &back, &[key(1, b"new")]);

@@ -17,8 +17,8 @@ use vesta::store::{HistoryScope, Store, StoreError, Version};
 
 use crate::store::plot::{CREATES, Plot, WRITERS, whole_batches};
 use crate::store::sample::{
-    OWNER, commit, create, everything, found, key, kind, next, plan, replace, tombstone, version,
-    whole_history,
+    OWNER, commit, create, everything, found, key, key_id, kind, next, plan, replace, tombstone,
+    version, whole_history,
 };
 use crate::support::mongod::{Mongod, TestDatabase};
 use crate::support::stores::NOW_MS;
@@ -311,7 +311,10 @@ async fn a_body_larger_than_a_document_is_kept_in_parts() {
         .unwrap();
     assert!(versions[1] == large);
 
-    assert_eq!(store.erase(&OWNER, NOW_MS).await.unwrap(), 2);
+    assert_eq!(
+        store.erase(&key_id(OWNER, u16::MAX), NOW_MS).await.unwrap(),
+        2
+    );
     let erased = store.get_version(&large.address, 1).await.unwrap().unwrap();
     assert_eq!(erased.body, None);
     let db = self::database(&database.uri()).await;
@@ -329,7 +332,7 @@ async fn a_version_with_an_erased_body_does_not_come_back_through_the_history() 
     let store = open(&database.uri()).await;
     let first = version("Patient/a", 1);
     commit(&store, vec![create(&first, &[])]).await.unwrap();
-    store.erase(&OWNER, NOW_MS).await.unwrap();
+    store.erase(&key_id(OWNER, u16::MAX), NOW_MS).await.unwrap();
     let stale = commit(&store, vec![replace(&first, &next(&first), &[])]).await;
     assert!(
         matches!(stale, Err(StoreError::VersionConflict(0))),

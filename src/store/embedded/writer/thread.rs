@@ -192,10 +192,10 @@ impl Thread {
     fn run_alone(&mut self, job: &Job) -> Verdict {
         match job {
             Job::Limit(bytes) => schema::limit_file(&self.db, *bytes).map(|()| 0),
-            Job::Erase(owner, now_ms) => {
+            Job::Erase(sealed, now_ms) => {
                 let erased = self.in_transaction(|db| {
                     let mut postings = Postings::default();
-                    let erased = erase::apply(db, owner, &mut postings, *now_ms)?;
+                    let erased = erase::apply(db, sealed, &mut postings, *now_ms)?;
                     postings.write(db)?;
                     Ok(erased)
                 })?;
