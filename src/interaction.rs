@@ -10,6 +10,7 @@ pub mod capabilities;
 pub mod conditional;
 pub mod create;
 pub mod delete;
+pub mod entity_tag;
 pub mod fetch;
 pub mod history;
 mod marks;

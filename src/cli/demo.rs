@@ -80,7 +80,7 @@ async fn load(ctx: &Context, grant: &Grant, bundle: &[u8]) -> Result<(), Failure
         grant,
         TransactionRequest {
             entries,
-            once: None,
+            marks: Vec::new(),
         },
     )
     .await?;

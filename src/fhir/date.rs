@@ -35,6 +35,8 @@ pub struct PartialDate {
     pub has_zone: bool,
 }
 
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
 impl PartialDate {
     /// Reads any of FHIR's date forms; `None` when it is none, or no day of the calendar.
     pub fn parse(text: &str) -> Option<Self> {
@@ -68,21 +70,22 @@ fn parse_date(text: &str) -> Option<PartialDate> {
     }
     let first_month = Month::try_from(month.unwrap_or(1)).ok()?;
     let low = Date::from_calendar_date(year, first_month, day.unwrap_or(1)).ok()?;
-    let (high, precision) = match (month, day) {
+    let low_ms = millis(PrimitiveDateTime::new(low, Time::MIDNIGHT));
+    let (high_ms, precision) = match (month, day) {
         (None, _) => (
-            start_of(year.checked_add(1)?, Month::January)?,
+            start_ms(year.checked_add(1)?, Month::January)?,
             Precision::Year,
         ),
         (Some(12), None) => (
-            start_of(year.checked_add(1)?, Month::January)?,
+            start_ms(year.checked_add(1)?, Month::January)?,
             Precision::Month,
         ),
-        (Some(_), None) => (start_of(year, first_month.next())?, Precision::Month),
-        (Some(_), Some(_)) => (low.next_day()?, Precision::Day),
+        (Some(_), None) => (start_ms(year, first_month.next())?, Precision::Month),
+        (Some(_), Some(_)) => (low_ms + DAY_MS, Precision::Day),
     };
     Some(PartialDate {
-        low_ms: millis(PrimitiveDateTime::new(low, Time::MIDNIGHT), UtcOffset::UTC),
-        high_ms: millis(PrimitiveDateTime::new(high, Time::MIDNIGHT), UtcOffset::UTC),
+        low_ms,
+        high_ms,
         precision,
         has_zone: false,
     })
@@ -160,16 +163,18 @@ fn fraction_millis(digits: &str) -> Option<(i64, i64)> {
     Some((value, width))
 }
 
-fn start_of(year: i32, month: Month) -> Option<Date> {
+/// When a month starts.
+fn start_ms(year: i32, month: Month) -> Option<i64> {
     // The year after 9999 cannot be written but is a bound of the last one that can.
     if year == 10_000 {
-        return Some(Date::MAX);
+        return Some(millis(PrimitiveDateTime::new(Date::MAX, Time::MIDNIGHT)) + DAY_MS);
     }
-    Date::from_calendar_date(year, month, 1).ok()
+    let first = Date::from_calendar_date(year, month, 1).ok()?;
+    Some(millis(PrimitiveDateTime::new(first, Time::MIDNIGHT)))
 }
 
-fn millis(at: PrimitiveDateTime, offset: UtcOffset) -> i64 {
-    at.assume_offset(offset).unix_timestamp() * 1000
+fn millis(at: PrimitiveDateTime) -> i64 {
+    at.assume_utc().unix_timestamp() * 1000
 }
 
 /// A number of exactly `digits` ASCII digits.
@@ -195,6 +200,10 @@ mod tests {
         assert_eq!(width_ms("2023-02"), Some(28 * DAY));
         assert_eq!(width_ms("2023-12"), Some(31 * DAY));
         assert_eq!(width_ms("2023-12-31"), Some(DAY));
+        assert_eq!(width_ms("9999-12-31"), Some(DAY));
+        assert_eq!(width_ms("9999-12"), Some(31 * DAY));
+        assert_eq!(width_ms("9999"), Some(365 * DAY));
+        assert_eq!(width_ms("9999-12-31T23:59:59Z"), Some(1000));
         assert_eq!(width_ms("2023-12-31T10:00"), Some(60_000));
         assert_eq!(width_ms("2023-12-31T10:00:00Z"), Some(1000));
         assert_eq!(width_ms("2023-12-31T10:00:00.5+01:00"), Some(100));

@@ -8,6 +8,7 @@ use http::header::{HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH};
 use crate::fhir::instant::Instant;
 use crate::fhir::query;
 use crate::interaction::conditional::criteria_of;
+use crate::interaction::entity_tag::{self, Known};
 use crate::interaction::update::Precondition;
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
@@ -31,12 +32,9 @@ pub fn precondition(headers: &HeaderMap) -> Result<Precondition, Outcome> {
     })
 }
 
-/// The versions a reader has already. Tags that are not ours match nothing.
-pub fn if_none_match(headers: &HeaderMap) -> Result<Vec<i64>, Outcome> {
-    let value = text(headers, &IF_NONE_MATCH)?;
-    Ok(value
-        .map(|list| list.split(',').filter_map(version).collect())
-        .unwrap_or_default())
+/// What a reader has already.
+pub fn if_none_match(headers: &HeaderMap) -> Result<Option<Known>, Outcome> {
+    Ok(text(headers, &IF_NONE_MATCH)?.map(Known::read))
 }
 
 /// The time up to which a reader has everything; a date that cannot be read is ignored, RFC 9110.
@@ -74,23 +72,12 @@ pub fn versions(value: Option<&str>, header: &str) -> Result<Vec<i64>, Outcome> 
     let Some(list) = value else {
         return Ok(Vec::new());
     };
-    list.split(',')
-        .map(|tag| {
-            version(tag).ok_or_else(|| {
-                Outcome::new(
-                    Kind::Invalid,
-                    format!("{header} must be a version's entity tag, as in {header}: W/\"3\"."),
-                )
-            })
-        })
-        .collect()
-}
-
-/// `W/"3"`, `"3"`, and the bare `3` that some clients send.
-fn version(tag: &str) -> Option<i64> {
-    let tag = tag.trim();
-    let tag = tag.strip_prefix("W/").unwrap_or(tag);
-    tag.trim_matches('"').parse().ok()
+    entity_tag::versions(list).ok_or_else(|| {
+        Outcome::new(
+            Kind::Invalid,
+            format!("{header} must be a version's entity tag, as in {header}: W/\"3\"."),
+        )
+    })
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Outcome> {
@@ -103,20 +90,4 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>
             format!("The header {name} must be plain ASCII text."),
         )
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::versions;
-
-    #[test]
-    fn entity_tags_are_versions() {
-        assert_eq!(versions(Some("W/\"3\""), "If-Match").unwrap(), [3]);
-        assert_eq!(
-            versions(Some("\"3\", W/\"4\""), "If-Match").unwrap(),
-            [3, 4]
-        );
-        assert!(versions(Some("W/\"x\""), "If-Match").is_err());
-        assert!(versions(None, "If-Match").unwrap().is_empty());
-    }
 }

@@ -1,4 +1,6 @@
-//! What happens around every request: an id, a log line, measurements, the representation.
+//! What happens around every request: whether it may come, an id, a log line, measurements, the
+//! representation.
 
+pub mod guard;
 pub mod observe;
 pub mod represent;

@@ -14,6 +14,7 @@ use crate::fhir::resource_type::ResourceType;
 use crate::fhir::subset::Subset;
 use crate::interaction::Context;
 use crate::interaction::bundle::EntryAnswer;
+use crate::interaction::entity_tag::Known;
 use crate::interaction::history::{self, HistoryRequest};
 use crate::interaction::read::{ReadRequest, ReadResponse, read};
 use crate::interaction::search::{self, SearchRequest, Strictness};
@@ -27,8 +28,8 @@ use crate::store::{Address, HistoryScope};
 pub struct FetchRequest {
     /// Path and query relative to the base.
     pub url: String,
-    /// Versions the client has.
-    pub if_none_match: Vec<i64>,
+    /// What the client has.
+    pub if_none_match: Option<Known>,
     /// The time up to which the client has everything.
     pub if_modified_since: Option<Instant>,
 }

@@ -6,6 +6,7 @@ use crate::access::Grant;
 use crate::access::records::Stored;
 use crate::fhir::instant::Instant;
 use crate::interaction::Context;
+use crate::interaction::entity_tag::Known;
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
 use crate::store::Address;
@@ -15,8 +16,8 @@ use crate::store::Address;
 pub struct ReadRequest {
     /// The resource.
     pub address: Address,
-    /// Versions the client has (`If-None-Match`).
-    pub if_none_match: Vec<i64>,
+    /// What the client has (`If-None-Match`).
+    pub if_none_match: Option<Known>,
     /// The client has what was written up to here (`If-Modified-Since`, whole seconds).
     pub if_modified_since: Option<Instant>,
 }
@@ -49,8 +50,8 @@ pub async fn read(
 
 /// `If-None-Match` counts before `If-Modified-Since`, RFC 9110 section 13.2.2.
 fn is_known(stored: &Stored, request: &ReadRequest) -> bool {
-    if !request.if_none_match.is_empty() {
-        return request.if_none_match.contains(&stored.version.version_id);
+    if let Some(known) = &request.if_none_match {
+        return known.has(stored.version.version_id);
     }
     let written_s = stored.version.last_updated_ms.div_euclid(1000);
     request

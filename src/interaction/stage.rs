@@ -3,7 +3,7 @@
 //! An interaction reads, decides and stages; the commit fails when what it read is no longer true,
 //! and the interaction starts again. So nothing is locked while a client is waited for.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::access::Grant;
@@ -19,6 +19,9 @@ use crate::store::batch::Reservation;
 pub struct Stage {
     changes: Vec<Change>,
     reservations: Vec<Reservation>,
+    reserved: HashSet<String>,
+    /// Marks that are set even when nothing else is written.
+    has_marks: bool,
     /// Current versions read ahead; `None` where there is no resource.
     known: HashMap<Address, Option<Stored>>,
 }
@@ -80,13 +83,15 @@ impl Stage {
 
     /// Adds a condition that was looked up; the same one twice counts once.
     pub fn reserve(&mut self, reservation: Reservation) {
-        if !self
-            .reservations
-            .iter()
-            .any(|known| known.id == reservation.id)
-        {
+        if self.reserved.insert(reservation.id.clone()) {
             self.reservations.push(reservation);
         }
+    }
+
+    /// As [`Stage::reserve`], for a mark that must be set even when nothing else is written.
+    pub fn mark(&mut self, mark: Reservation) {
+        self.has_marks = true;
+        self.reserve(mark);
     }
 
     /// Remembers what was read ahead.
@@ -113,7 +118,7 @@ impl Stage {
         ctx: &Context,
         grant: &Grant,
     ) -> Result<Option<Vec<Stored>>, Outcome> {
-        if self.changes.is_empty() {
+        if self.changes.is_empty() && !self.has_marks {
             return Ok(Some(Vec::new()));
         }
         match ctx

@@ -31,8 +31,8 @@ use crate::store::batch::Reservation;
 pub struct TransactionRequest {
     /// The entries in the order of the Bundle.
     pub entries: Vec<EntryRequest>,
-    /// A mark set in the same commit; the transaction fails to commit when it is set already.
-    pub once: Option<Reservation>,
+    /// Marks set in the same commit, which fails when one was set since it was read.
+    pub marks: Vec<Reservation>,
 }
 
 /// What an entry writes, links rewritten and validated.
@@ -62,8 +62,8 @@ pub async fn transaction(
     let mut retry = Retry::new(ctx);
     loop {
         let mut stage = Stage::default();
-        if let Some(mark) = &request.once {
-            stage.reserve(mark.clone());
+        for mark in &request.marks {
+            stage.mark(mark.clone());
         }
         let staged = stage_entries(ctx, grant, &mut stage, &entries).await?;
         if let Some(committed) = stage.commit(ctx, grant).await? {

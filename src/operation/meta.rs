@@ -71,7 +71,7 @@ pub async fn of_instance(
     } else {
         let request = ReadRequest {
             address,
-            if_none_match: Vec::new(),
+            if_none_match: None,
             if_modified_since: None,
         };
         match read(ctx, grant, request).await? {

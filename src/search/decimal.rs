@@ -283,13 +283,17 @@ impl SearchNumber {
         let fine = mantissa.checked_mul(10)?;
         let fine = if written.is_negative { -fine } else { fine };
         let tenth = mantissa.max(5);
-        let at = |offset: i128| Decimal::from_parts(fine + offset, scale - 1);
+        let fine_scale = scale.checked_sub(1)?;
+        let at = |offset: i128| {
+            let moved = fine.checked_add(offset)?;
+            Some(Decimal::from_parts(moved, fine_scale))
+        };
         Some(Self {
             exact,
-            low: at(-5),
-            high: at(5),
-            near_low: at(-tenth),
-            near_high: at(tenth),
+            low: at(-5)?,
+            high: at(5)?,
+            near_low: at(-tenth)?,
+            near_high: at(tenth)?,
         })
     }
 }
@@ -426,6 +430,9 @@ mod tests {
         assert!(SearchNumber::parse("1e-60").is_none());
         assert!(SearchNumber::parse("12345678901234567890123456789").is_none());
         assert!(SearchNumber::parse("1e99999999999").is_none());
+        let at_the_edge = "16000000000000000000000000000000000000";
+        assert!(SearchNumber::parse(at_the_edge).is_none());
+        assert!(SearchNumber::parse(&format!("-{at_the_edge}")).is_none());
     }
 
     #[test]

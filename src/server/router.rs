@@ -25,6 +25,7 @@ use tower_http::timeout::TimeoutLayer;
 
 use crate::api;
 use crate::config::Config;
+use crate::http::middleware::guard::{Guard, guard};
 use crate::http::middleware::observe::observe;
 use crate::http::middleware::represent::represent;
 use crate::http::state::AppState;
@@ -32,6 +33,8 @@ use crate::http::state::AppState;
 /// The router of the server.
 pub(super) fn router(state: &AppState, config: &Config) -> Router {
     let limits = &config.limits;
+    let allowed = Guard::new(state.access, &config.fhir_base(), &config.rest.cors_origins);
+    let guarded = from_fn_with_state(allowed, guard);
     let fhir = Router::new()
         .nest("/fhir", api::fhir::routes().merge(api::operation::routes()))
         .route("/fhir/", api::fhir::system())
@@ -43,6 +46,7 @@ pub(super) fn router(state: &AppState, config: &Config) -> Router {
             StatusCode::GATEWAY_TIMEOUT,
             Duration::from_secs(limits.request_seconds_max),
         ))
+        .layer(guarded.clone())
         .layer(from_fn_with_state(state.clone(), represent))
         .layer(CompressionLayer::new())
         .layer(cors(&config.rest.cors_origins))
@@ -50,7 +54,8 @@ pub(super) fn router(state: &AppState, config: &Config) -> Router {
         .layer(GlobalConcurrencyLimitLayer::new(
             limits.requests_at_once_max,
         ));
-    fhir.merge(api::metrics::routes()).with_state(state.clone())
+    fhir.merge(api::metrics::routes().layer(guarded))
+        .with_state(state.clone())
 }
 
 fn cors(origins: &[String]) -> CorsLayer {

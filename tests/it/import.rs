@@ -13,6 +13,7 @@ use crate::support::server::{Backend, TestServer, on_both_stores};
 on_both_stores!(
     generated_patients_are_imported_once,
     ndjson_is_imported_line_by_line,
+    ndjson_that_was_imported_leaves_later_changes_alone,
     synthea_bundles_load_and_counts_agree,
 );
 
@@ -73,6 +74,40 @@ async fn ndjson_is_imported_line_by_line(backend: Backend) {
     server.restart().await;
     assert_eq!(total(&server, "Patient").await, 2);
     assert_eq!(server.get("Patient/a").await.json()["gender"], "male");
+}
+
+async fn ndjson_that_was_imported_leaves_later_changes_alone(backend: Backend) {
+    let mut server = TestServer::start(backend).await;
+    let good = server.directory().join("good.ndjson");
+    let a = r#"{"resourceType":"Patient","id":"a","gender":"male"}"#;
+    let b = r#"{"resourceType":"Patient","id":"b","gender":"male"}"#;
+    std::fs::write(&good, format!("{a}\n")).unwrap();
+    let mixed = server.directory().join("mixed.ndjson");
+    let bad = r#"{"resourceType":"Patient","id":"c","gender":"x"}"#;
+    std::fs::write(&mixed, format!("{b}\n{bad}\n")).unwrap();
+    // What is stored already in the same words is marked as well.
+    let same = serde_json::from_str(a).unwrap();
+    server.put("Patient/a", &same).await;
+    server.stop().await;
+    import(&server, &good);
+    server.vesta(&["import", mixed.to_str().unwrap()]);
+    server.restart().await;
+    for id in ["a", "b"] {
+        let path = format!("Patient/{id}");
+        let mut changed = server.get(&path).await.json();
+        assert_eq!(changed["gender"], "male");
+        changed["gender"] = "female".into();
+        server.put(&path, &changed).await;
+    }
+    server.stop().await;
+    assert!(import(&server, &good).contains("imported 0 resources"));
+    server.vesta(&["import", mixed.to_str().unwrap()]);
+    server.restart().await;
+    for id in ["a", "b"] {
+        let patient = server.get(&format!("Patient/{id}")).await.json();
+        assert_eq!(patient["gender"], "female", "{id}");
+        assert_eq!(patient["meta"]["versionId"], "2", "{id}");
+    }
 }
 
 /// Files by name.

@@ -22,6 +22,7 @@ mod erase;
 mod fhirpath;
 mod format;
 mod generate;
+mod guard;
 mod history;
 mod import;
 mod keys;

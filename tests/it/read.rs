@@ -2,11 +2,12 @@
 
 use http::{Method, StatusCode};
 
-use crate::support::server::{Backend, TestServer, on_both_stores, patient};
+use crate::support::server::{Backend, TestServer, bundle, entry, on_both_stores, patient};
 
 on_both_stores!(
     a_read_shows_the_resource_and_its_version,
     a_reader_that_has_the_version_is_told_so,
+    tags_count_before_dates_and_may_be_none_of_ours,
     head_answers_as_get_without_the_body,
     what_never_was_is_404_and_what_was_deleted_is_410,
 );
@@ -66,12 +67,24 @@ async fn a_reader_that_has_the_version_is_told_so(backend: Backend) {
         with(&[("if-modified-since", "yesterday")]).await.status,
         StatusCode::OK
     );
-    // The tag says that the client has an older version: the date no longer counts.
-    let both = [
-        ("if-none-match", "W/\"9\""),
-        ("if-modified-since", written.as_str()),
-    ];
-    assert_eq!(with(&both).await.status, StatusCode::OK);
+}
+
+async fn tags_count_before_dates_and_may_be_none_of_ours(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    let path = format!("Patient/{}", server.create(&patient("Reader")).await);
+    let written = server.get(&path).await.header("last-modified").to_owned();
+    for (tag, status) in [("W/\"9\"", 200), ("\"abc\"", 200), ("*", 304)] {
+        let call = server
+            .request(Method::GET, &path)
+            .header("if-none-match", tag);
+        let answer = call.header("if-modified-since", &written).send().await;
+        assert_eq!(answer.status.as_u16(), status, "{tag}");
+        let mut entry = entry("GET", &path, None);
+        entry["request"]["ifNoneMatch"] = tag.into();
+        let answer = server.post("", &bundle("batch", &[entry])).await.json();
+        let answered = answer["entry"][0]["response"]["status"].as_str().unwrap();
+        assert!(answered.starts_with(&status.to_string()), "{answer}");
+    }
 }
 
 async fn head_answers_as_get_without_the_body(backend: Backend) {

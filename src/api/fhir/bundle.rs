@@ -1,5 +1,6 @@
 //! POST of a batch or transaction, and the CapabilityStatement.
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use bytes::Bytes;
@@ -9,18 +10,25 @@ use crate::access::Intent;
 use crate::api::fhir::locate::Caller;
 use crate::fhir::query;
 use crate::http::body;
+use crate::http::middleware::observe::RequestId;
+use crate::http::middleware::represent::traced;
 use crate::http::payload::{Answer, Payload};
 use crate::http::prefer::{Prefer, Return};
 use crate::http::state::AppState;
 use crate::interaction::batch::{BatchRequest, batch};
-use crate::interaction::bundle::{self as bundles, read_bundle};
+use crate::interaction::bundle::{self as bundles, EntryAnswer, read_bundle};
 use crate::interaction::capabilities;
 use crate::interaction::transaction::{TransactionRequest, transaction};
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
 
 /// POST on the base.
-pub(crate) async fn bundle(caller: Caller, headers: HeaderMap, sent: Body) -> Answer {
+pub(crate) async fn bundle(
+    caller: Caller,
+    Extension(id): Extension<RequestId>,
+    headers: HeaderMap,
+    sent: Body,
+) -> Answer {
     let grant = caller.grant(Intent::Bundle)?;
     let ctx = &caller.state.ctx;
     let sent = body::resource(&caller.state, &headers, sent).await?;
@@ -40,7 +48,7 @@ pub(crate) async fn bundle(caller: Caller, headers: HeaderMap, sent: Body) -> An
             &grant,
             TransactionRequest {
                 entries,
-                once: None,
+                marks: Vec::new(),
             },
         )
         .await?
@@ -54,6 +62,11 @@ pub(crate) async fn bundle(caller: Caller, headers: HeaderMap, sent: Body) -> An
         )
         .await?
     };
+    let trace = |answer| match answer {
+        EntryAnswer::Failed(outcome) => EntryAnswer::Failed(traced(&id, outcome)),
+        other => other,
+    };
+    let answers: Vec<_> = answers.into_iter().map(trace).collect();
     let with_resources = Prefer::of(&headers).asks_for(Return::Representation);
     let json = bundles::write(ctx, is_transaction, &answers, with_resources);
     Ok(Payload {

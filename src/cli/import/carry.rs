@@ -17,6 +17,7 @@ use crate::interaction::transaction::{TransactionRequest, transaction};
 use crate::interaction::update::{Precondition, Target};
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
+use crate::store::batch::Reservation;
 
 /// Resources of NDJSON written in one commit.
 const LINES_AT_ONCE_MAX: usize = 500;
@@ -34,6 +35,15 @@ pub(super) struct Carrier {
     pub(super) bar: ProgressBar,
 }
 
+/// A resource of an NDJSON file, to be written.
+struct Line {
+    /// File and line number.
+    place: String,
+    /// Of the line as it stands.
+    hash: blake3::Hash,
+    entry: EntryRequest,
+}
+
 /// What came of one file or of all.
 #[derive(Debug, Default)]
 pub(super) struct Report {
@@ -41,7 +51,7 @@ pub(super) struct Report {
     pub(super) written: u64,
     /// Resources that were there already.
     pub(super) unchanged: u64,
-    /// Bundles that an earlier run imported.
+    /// Files other than NDJSON that an earlier run imported.
     pub(super) files_known: u64,
     /// Files and lines that could not be imported.
     pub(super) failed: u64,
@@ -107,14 +117,14 @@ impl Carrier {
         let resource = self.parse(&bytes)?;
         drop(bytes);
         let entries = self.entries_of(resource)?;
-        let reservation = self.ctx.records.reserve_for_good(&mark).await?;
+        let reservation = self.mark(&mark).await?;
         if reservation.revision > 0 {
             report.files_known += 1;
             return Ok(());
         }
         let request = TransactionRequest {
             entries,
-            once: Some(reservation),
+            marks: vec![reservation],
         };
         let answers = transaction(&self.ctx, &self.grant, request).await?;
         report.count(&answers);
@@ -189,48 +199,88 @@ impl Carrier {
                 Ok(resource) => {
                     let entry = Self::put(waiting.len(), resource);
                     if !seen.insert(key_of(&entry)) || waiting.len() == LINES_AT_ONCE_MAX {
-                        self.write(std::mem::take(&mut waiting), report).await;
+                        self.write(std::mem::take(&mut waiting), report).await?;
                         seen.clear();
                         seen.insert(key_of(&entry));
                     }
-                    waiting.push((place, entry));
+                    waiting.push(Line {
+                        place,
+                        hash: blake3::hash(&line),
+                        entry,
+                    });
                 }
                 Err(outcome) => report.fail(&place, &outcome),
             }
         }
-        self.write(waiting, report).await;
-        Ok(())
+        self.write(waiting, report).await
     }
 
     /// Writes lines together; when one of them is refused, one by one, so that the rest goes in.
-    async fn write(&self, lines: Vec<(String, EntryRequest)>, report: &mut Report) {
+    ///
+    /// What was written is marked in the same commit, and never written again: somebody may have
+    /// changed it since.
+    async fn write(&self, lines: Vec<Line>, report: &mut Report) -> Result<(), Outcome> {
         if lines.is_empty() {
-            return;
+            return Ok(());
         }
-        let renumbered = |(index, (_, entry)): (usize, &(String, EntryRequest))| EntryRequest {
-            index,
-            ..entry.clone()
-        };
-        let entries: Vec<_> = lines.iter().enumerate().map(renumbered).collect();
-        let request = TransactionRequest {
-            entries,
-            once: None,
-        };
-        if let Ok(answers) = transaction(&self.ctx, &self.grant, request).await {
-            report.count(&answers);
-            return;
+        let mut hasher = blake3::Hasher::new();
+        for line in &lines {
+            hasher.update(line.hash.as_bytes());
         }
-        for (place, entry) in lines {
-            let entries = vec![EntryRequest { index: 0, ..entry }];
-            let request = TransactionRequest {
-                entries,
-                once: None,
+        let group = hasher.finalize().to_hex();
+        let together = self.mark(&format!("import lines {group}")).await?;
+        if together.revision > 0 {
+            report.unchanged += u64::try_from(lines.len()).unwrap_or(u64::MAX);
+            return Ok(());
+        }
+        let singly = format!("import lines singly {group}");
+        if self.mark(&singly).await?.revision == 0 {
+            let renumbered = |(index, line): (usize, &Line)| EntryRequest {
+                index,
+                ..line.entry.clone()
             };
-            match transaction(&self.ctx, &self.grant, request).await {
-                Ok(answers) => report.count(&answers),
-                Err(outcome) => report.fail(&place, &outcome),
+            let request = TransactionRequest {
+                entries: lines.iter().enumerate().map(renumbered).collect(),
+                marks: vec![together],
+            };
+            if let Ok(answers) = transaction(&self.ctx, &self.grant, request).await {
+                report.count(&answers);
+                return Ok(());
             }
         }
+        for line in lines {
+            self.write_one(&singly, line, report).await?;
+        }
+        Ok(())
+    }
+
+    async fn write_one(
+        &self,
+        singly: &str,
+        line: Line,
+        report: &mut Report,
+    ) -> Result<(), Outcome> {
+        let mark = self.mark(&format!("import line {}", line.hash)).await?;
+        if mark.revision > 0 {
+            report.unchanged += 1;
+            return Ok(());
+        }
+        let request = TransactionRequest {
+            entries: vec![EntryRequest {
+                index: 0,
+                ..line.entry
+            }],
+            marks: vec![mark, self.mark(singly).await?],
+        };
+        match transaction(&self.ctx, &self.grant, request).await {
+            Ok(answers) => report.count(&answers),
+            Err(outcome) => report.fail(&line.place, &outcome),
+        }
+        Ok(())
+    }
+
+    async fn mark(&self, text: &str) -> Result<Reservation, Outcome> {
+        self.ctx.records.reserve_for_good(text).await
     }
 
     fn parse(&self, bytes: &[u8]) -> Result<Resource, Outcome> {

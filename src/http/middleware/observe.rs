@@ -27,6 +27,12 @@ impl fmt::Display for RequestId {
     }
 }
 
+impl From<&str> for RequestId {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
 impl RequestId {
     fn of(request: &Request, state: &AppState) -> Self {
         let given = request

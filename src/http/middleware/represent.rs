@@ -79,15 +79,21 @@ fn bare(state: &AppState, view: &View, id: &RequestId, response: &Response) -> R
     answer
 }
 
-fn refused(state: &AppState, view: &View, id: &RequestId, outcome: Outcome) -> Response {
-    let mut issues = outcome.issues;
+/// Logs what a 5xx hides from the client, and gives the client the id to ask for it by.
+pub fn traced(id: &RequestId, mut outcome: Outcome) -> Outcome {
     if outcome.kind.status() >= 500 {
         let source = outcome.source.as_deref().unwrap_or("none given");
         tracing::error!(request = %id, kind = ?outcome.kind, source, "request failed");
-        if let Some(first) = issues.first_mut() {
+        if let Some(first) = outcome.issues.first_mut() {
             first.diagnostics = format!("{} (request {id})", first.diagnostics);
         }
     }
+    outcome
+}
+
+fn refused(state: &AppState, view: &View, id: &RequestId, outcome: Outcome) -> Response {
+    let outcome = traced(id, outcome);
+    let issues = outcome.issues;
     let status = StatusCode::from_u16(outcome.kind.status());
     let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let payload = Payload::of_issues(status, &issues);
@@ -159,4 +165,20 @@ fn render(state: &AppState, view: &View, subset: &Subset, stored: Bytes) -> Resu
     } else {
         compact
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RequestId, traced};
+    use crate::outcome::Outcome;
+    use crate::outcome::kind::Kind;
+
+    #[test]
+    fn only_what_is_hidden_carries_the_request_id() {
+        let id = RequestId::from("abc");
+        let hidden = traced(&id, Outcome::internal("a secret"));
+        assert!(hidden.issues[0].diagnostics.ends_with("(request abc)"));
+        let plain = traced(&id, Outcome::new(Kind::Invalid, "plain"));
+        assert_eq!(plain.issues[0].diagnostics, "plain");
+    }
 }

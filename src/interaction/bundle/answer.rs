@@ -119,10 +119,6 @@ fn write_stored(
 }
 
 fn write_failure(bundle: &mut BundleWriter, failure: &Outcome) {
-    if failure.kind.status() >= 500 {
-        let source = failure.source.as_deref().unwrap_or("none given");
-        tracing::error!(kind = ?failure.kind, source, "entry of a batch failed");
-    }
     let code = failure.kind.status();
     let phrase = http::StatusCode::from_u16(code)
         .ok()

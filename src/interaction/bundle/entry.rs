@@ -7,6 +7,7 @@ use crate::fhir::resource_type::ResourceType;
 use crate::interaction::Context;
 use crate::interaction::bundle::envelope;
 use crate::interaction::conditional::{Criteria, criteria_of};
+use crate::interaction::entity_tag::{self, Known};
 use crate::interaction::update::{Precondition, Target};
 use crate::outcome::kind::Kind;
 use crate::outcome::{Issue, Outcome};
@@ -38,8 +39,8 @@ pub enum Verb {
     Get {
         /// Path and query.
         url: String,
-        /// The version the client has.
-        if_none_match: Vec<i64>,
+        /// What the client has.
+        if_none_match: Option<Known>,
         /// The time up to which the client has everything.
         if_modified_since: Option<Instant>,
     },
@@ -253,7 +254,7 @@ impl Parts<'_> {
         };
         Ok(Verb::Get {
             url: self.url()?.to_owned(),
-            if_none_match: self.versions("ifNoneMatch")?,
+            if_none_match: self.request.get_str("ifNoneMatch").map(Known::read),
             if_modified_since,
         })
     }
@@ -262,7 +263,7 @@ impl Parts<'_> {
         if let Some(url) = self.search_url()? {
             return Ok(Verb::Get {
                 url,
-                if_none_match: Vec::new(),
+                if_none_match: None,
                 if_modified_since: None,
             });
         }
@@ -366,18 +367,12 @@ impl Parts<'_> {
         let Some(text) = self.request.get_str(member) else {
             return Ok(Vec::new());
         };
-        text.split(',')
-            .map(|tag| {
-                let tag = tag.trim();
-                let bare = tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"');
-                bare.parse().map_err(|_nan| {
-                    self.refuse(
-                        &format!("{member} must be a version's entity tag, as in W/\"3\"."),
-                        &format!(".request.{member}"),
-                    )
-                })
-            })
-            .collect()
+        entity_tag::versions(text).ok_or_else(|| {
+            self.refuse(
+                &format!("{member} must be a version's entity tag, as in W/\"3\"."),
+                &format!(".request.{member}"),
+            )
+        })
     }
 
     fn take_resource(&mut self) -> Result<Resource, Outcome> {
