@@ -53,8 +53,11 @@ pub enum Intent {
     Read(ResourceType),
     /// Create, update, patch or delete of one type.
     Write(ResourceType),
-    /// History or search over all types.
+    /// History over all types.
     ReadSystem,
+    /// Search of one type, or of several. What is found, included, or passed on the way of a chain
+    /// is of other types too: each is checked when it is found.
+    Search(Option<ResourceType>),
     /// A batch or transaction; each entry is checked by itself as well.
     Bundle,
     /// Destroying a patient's key.
@@ -74,7 +77,7 @@ impl Grant {
     fn reads(&self, resource_type: ResourceType) -> bool {
         match self.intent {
             Intent::Read(granted) | Intent::Write(granted) => granted == resource_type,
-            Intent::ReadSystem | Intent::Bundle | Intent::Erase => true,
+            Intent::ReadSystem | Intent::Search(_) | Intent::Bundle | Intent::Erase => true,
             Intent::Reindex => false,
         }
     }
@@ -84,7 +87,11 @@ impl Grant {
         match self.intent {
             Intent::Write(granted) => granted == resource_type,
             Intent::Bundle => true,
-            Intent::Read(_) | Intent::ReadSystem | Intent::Erase | Intent::Reindex => false,
+            Intent::Read(_)
+            | Intent::ReadSystem
+            | Intent::Search(_)
+            | Intent::Erase
+            | Intent::Reindex => false,
         }
     }
 

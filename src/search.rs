@@ -8,6 +8,7 @@ pub mod cursor;
 pub mod decimal;
 pub mod escape;
 pub mod hasher;
+pub mod include;
 pub mod index;
 pub mod key;
 pub mod lower;
@@ -17,6 +18,9 @@ pub mod parse;
 pub mod plan;
 pub mod prefix;
 pub mod query;
+pub mod relation;
+pub mod sort;
+pub mod target;
 pub mod text;
 pub mod unit;
 

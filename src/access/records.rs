@@ -9,6 +9,7 @@ mod opening;
 pub mod parameters;
 mod prepare;
 pub mod reindex;
+pub mod results;
 mod rewrite;
 
 use std::collections::HashMap;

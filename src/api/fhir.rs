@@ -26,7 +26,7 @@ pub fn routes() -> Router<AppState> {
         .route("/", system())
         .route("/metadata", get(bundle::capabilities))
         .route("/_history", get(versions::system_history))
-        .route("/_search", post(searching::search_system))
+        .route("/_search", post(searching::search_system_by_post))
         .route(
             "/{type}",
             get(searching::search_type)
@@ -43,6 +43,11 @@ pub fn routes() -> Router<AppState> {
                 .put(instance::update)
                 .patch(instance::patch)
                 .delete(instance::delete),
+        )
+        .route("/{type}/{id}/{what}", get(searching::search_compartment))
+        .route(
+            "/{type}/{id}/{what}/_search",
+            post(searching::search_compartment_by_post),
         )
         .route("/{type}/{id}/_history", get(versions::instance_history))
         .route("/{type}/{id}/_history/{version_id}", get(instance::vread))

@@ -28,6 +28,18 @@ pub struct Limits {
     pub examined_max: usize,
     /// Up to this many matches `Bundle.total` is counted exactly.
     pub total_max: u64,
+    /// How many steps a chain in a search may have.
+    pub chain_depth_max: usize,
+    /// Resources that one step of a chain may lead to.
+    pub chain_targets_max: usize,
+    /// Included resources in one Bundle; the rest of them is behind its `next` link.
+    pub include_max: usize,
+    /// Resources that one page may include in all.
+    pub include_total_max: usize,
+    /// Matches that one search may sort.
+    pub sort_candidates_max: usize,
+    /// Seconds for which the links of a sorted search, or to further included resources, work.
+    pub result_seconds_max: u64,
     /// How often an interaction is started again after a conflict.
     pub retries_max: u32,
     /// Seconds one request may take.
@@ -52,6 +64,12 @@ impl Default for Limits {
             page_default: 20,
             examined_max: 200_000,
             total_max: 10_000,
+            chain_depth_max: 8,
+            chain_targets_max: 10_000,
+            include_max: 1000,
+            include_total_max: 100_000,
+            sort_candidates_max: 100_000,
+            result_seconds_max: 3600,
             retries_max: 100,
             request_seconds_max: 60,
             requests_at_once_max: 1024,

@@ -40,7 +40,7 @@ const TYPE_INTERACTIONS: [&str; 9] = [
 ];
 
 /// The interactions on the whole system.
-const SYSTEM_INTERACTIONS: [&str; 3] = ["transaction", "batch", "history-system"];
+const SYSTEM_INTERACTIONS: [&str; 4] = ["transaction", "batch", "search-system", "history-system"];
 
 /// What the statement is derived from.
 #[derive(Debug, Clone, Copy)]
@@ -178,6 +178,8 @@ fn resource(
         conditional_update: Some(boolean(true)),
         conditional_delete: Some(code(if several { "multiple" } else { "single" })),
         reference_policy: vec![code("literal"), code("logical")],
+        search_include: include_values(parts.registry, resource_type),
+        search_rev_include: reverse_include_values(parts.registry, resource_type),
         search_param: parameters
             .iter()
             .filter(|p| is_served(p))
@@ -213,6 +215,31 @@ fn defined(name: &str, definition: &str) -> CapabilityStatementRestResourceOpera
         )),
         ..CapabilityStatementRestResourceOperation::default()
     }
+}
+
+/// What `_include` may name on a type.
+fn include_values(registry: &Registry, resource_type: ResourceType) -> Vec<FhirString> {
+    let parameters = registry.search_parameters(resource_type).iter();
+    let own = parameters
+        .filter(|one| is_included_by(one))
+        .map(|one| string(&format!("{resource_type}:{}", one.code)));
+    std::iter::once(string("*")).chain(own).collect()
+}
+
+/// What `_revinclude` may name: parameters of any type that may refer to this one.
+fn reverse_include_values(registry: &Registry, resource_type: ResourceType) -> Vec<FhirString> {
+    let sources = ResourceType::all().flat_map(|source| {
+        let parameters = registry.search_parameters(source).iter();
+        let referring = parameters.filter(move |one| {
+            is_included_by(one) && (one.targets.is_empty() || one.targets.contains(&resource_type))
+        });
+        referring.map(move |one| string(&format!("{source}:{}", one.code)))
+    });
+    std::iter::once(string("*")).chain(sources).collect()
+}
+
+fn is_included_by(parameter: &SearchParameter) -> bool {
+    parameter.kind == ParameterKind::Reference && parameter.expression.is_some()
 }
 
 /// An operation of this server's own.

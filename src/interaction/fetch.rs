@@ -17,7 +17,7 @@ use crate::interaction::bundle::EntryAnswer;
 use crate::interaction::entity_tag::Known;
 use crate::interaction::history::{self, HistoryRequest};
 use crate::interaction::read::{ReadRequest, ReadResponse, read};
-use crate::interaction::search::{self, SearchRequest, Strictness};
+use crate::interaction::search::{self, SearchRequest, SearchScope, Strictness};
 use crate::interaction::vread::{VreadRequest, vread};
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
@@ -92,10 +92,6 @@ async fn get(ctx: &Context, grant: &Grant, request: &FetchRequest) -> Result<Ent
             Kind::Unsupported,
             "Operations are not carried out inside a Bundle: call them on their own.",
         )),
-        [] => Err(Outcome::new(
-            Kind::Unsupported,
-            "Searching all types at once is not supported: name a type, as in Patient?name=x.",
-        )),
         ["_history"] => fetch_history(ctx, grant, HistoryScope::System, path, query).await,
         [name, "_history"] => {
             let scope = HistoryScope::Type(resource_type(name)?);
@@ -124,7 +120,16 @@ async fn get(ctx: &Context, grant: &Grant, request: &FetchRequest) -> Result<Ent
                 ReadResponse::NotModified(stored) => EntryAnswer::NotModified(stored),
             })
         }
-        [name] => fetch_matches(ctx, grant, resource_type(name)?, query).await,
+        [] => fetch_matches(ctx, grant, SearchScope::system(), query).await,
+        [name] => {
+            let scope = SearchScope::of_type(resource_type(name)?);
+            fetch_matches(ctx, grant, scope, query).await
+        }
+        [name, id, what] => {
+            let address = address(name, id)?;
+            let scope = SearchScope::of_compartment(address.resource_type, address.id, what)?;
+            fetch_matches(ctx, grant, scope, query).await
+        }
         _ => Err(nothing_there()),
     }
 }
@@ -132,12 +137,13 @@ async fn get(ctx: &Context, grant: &Grant, request: &FetchRequest) -> Result<Ent
 async fn fetch_matches(
     ctx: &Context,
     grant: &Grant,
-    resource_type: ResourceType,
+    scope: SearchScope,
     query: &str,
 ) -> Result<EntryAnswer, Outcome> {
     let request = SearchRequest {
-        resource_type,
+        scope,
         query: query.to_owned(),
+        form: String::new(),
         strictness: Strictness::Strict,
     };
     let response = search::search(ctx, grant, request).await?;

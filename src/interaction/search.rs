@@ -1,13 +1,20 @@
-//! search: matches of a query, newest first, page by page.
+//! search: what meets a query, page by page, with what belongs to it.
 //!
 //! Pages are walked by position under a high-water mark, so that writes meanwhile neither repeat
-//! nor hide a match. What keys only approximate is verified on the opened resource.
-//! Spec: <https://hl7.org/fhir/R4/search.html>.
+//! nor hide a match; a sorted search keeps its list. What keys only approximate is verified on the
+//! opened resource. Spec: <https://hl7.org/fhir/R4/search.html>.
 
 mod bundle;
+mod explain;
+mod include;
+mod matching;
 mod paging;
+mod resolve;
+mod scope;
+mod sorted;
 
 pub use bundle::to_bundle;
+pub use scope::SearchScope;
 
 use crate::access::Grant;
 use crate::access::records::Stored;
@@ -15,13 +22,13 @@ use crate::fhir::query;
 use crate::fhir::resource::Resource;
 use crate::fhir::resource_type::ResourceType;
 use crate::interaction::Context;
-use crate::interaction::search::paging::{Page, Walk};
+use crate::interaction::search::matching::{Matching, Walk};
+use crate::interaction::search::paging::{Asked, Page};
+use crate::interaction::search::scope::Understood;
 use crate::outcome::kind::Kind;
 use crate::outcome::{Issue, Outcome};
-use crate::search::lower::COUNT_LIMIT;
 use crate::search::parse::{self, ParseOptions};
-use crate::search::plan::{Order, Plan, Window};
-use crate::search::query::{Query, Summary, Total};
+use crate::search::query::{Query, Summary};
 
 /// How strictly a query is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,25 +42,29 @@ pub enum Strictness {
 /// What to search.
 #[derive(Debug, Clone)]
 pub struct SearchRequest {
-    /// The type.
-    pub resource_type: ResourceType,
-    /// The query as it stands behind the question mark, with that of a form body appended.
+    /// Where.
+    pub scope: SearchScope,
+    /// The query as it stands behind the question mark.
     pub query: String,
-    /// How strictly it is read.
+    /// The form of a POST: it counts together with the query, and is in no link.
+    pub form: String,
+    /// How strictly both are read.
     pub strictness: Strictness,
 }
 
 /// A page of matches.
 #[derive(Debug, Clone)]
 pub struct SearchResponse {
-    /// The type that was searched.
-    pub resource_type: ResourceType,
+    /// The path that was searched, relative to the base.
+    pub path: String,
     /// The matches in order.
     pub matches: Vec<Stored>,
-    /// How many there are in all, when that is known.
+    /// What belongs to them.
+    pub included: Vec<Stored>,
+    /// How many matches there are in all, when that is known.
     pub total: Option<u64>,
-    /// What was ignored.
-    pub warnings: Vec<Issue>,
+    /// What was ignored, and what else is to be said about the search.
+    pub notes: Vec<Issue>,
     /// Relation and query string of each link.
     pub links: Vec<(&'static str, String)>,
 }
@@ -64,39 +75,102 @@ pub async fn search(
     grant: &Grant,
     request: SearchRequest,
 ) -> Result<SearchResponse, Outcome> {
+    let started_ms = ctx.clock.now_ms();
     let asked = paging::read(ctx, &request)?;
-    let query = parse(ctx, request.resource_type, &asked.text, request.strictness)?;
-    let plan = plan(ctx, grant, &query).await?;
-    let total = match &asked.cursor {
-        Some(cursor) => cursor.total,
-        None => count(ctx, grant, &query, &plan).await?,
-    };
+    let understood = scope::read(ctx, &request.scope, &asked.text, request.strictness)?;
     let mut response = SearchResponse {
-        resource_type: request.resource_type,
+        path: request.scope.path(),
         matches: Vec::new(),
-        total,
-        warnings: query.warnings.clone(),
-        links: vec![("self", paging::self_query(&asked, &query))],
+        included: Vec::new(),
+        total: None,
+        notes: understood.warnings.clone(),
+        links: vec![(
+            "self",
+            paging::self_query(ctx, &request, &asked, &understood)?,
+        )],
     };
-    let limits = &ctx.settings.limits;
-    let page_size = query
-        .result
-        .count
-        .unwrap_or(limits.page_default)
-        .min(limits.page_max);
-    if page_size == 0 || query.result.summary == Some(Summary::Count) {
-        return Ok(response);
+    let searching = Searching {
+        ctx,
+        grant,
+        request: &request,
+        asked: &asked,
+        understood: &understood,
+    };
+    match &asked.cursor {
+        Some(cursor) if cursor.rest.is_some() => searching.further_included(&mut response).await?,
+        Some(cursor) if cursor.frozen.is_some() => searching.further_sorted(&mut response).await?,
+        _ => searching.matches(&mut response, started_ms).await?,
     }
-    let walk = Walk::of(asked.cursor.as_ref(), page_size);
-    let mut page = walk_page(ctx, grant, (&query, &plan), &walk).await?;
-    if walk.is_backward {
-        page.matches.reverse();
-    }
-    response
-        .links
-        .extend(paging::links(ctx, &request, (&asked, &walk), &page, total)?);
-    response.matches = page.matches;
     Ok(response)
+}
+
+/// One search under way.
+struct Searching<'a> {
+    ctx: &'a Context,
+    grant: &'a Grant,
+    request: &'a SearchRequest,
+    asked: &'a Asked,
+    understood: &'a Understood,
+}
+
+impl Searching<'_> {
+    fn page_size(&self) -> usize {
+        let limits = &self.ctx.settings.limits;
+        let count = self.understood.result.count;
+        count.unwrap_or(limits.page_default).min(limits.page_max)
+    }
+
+    /// A page that comes from the query itself.
+    async fn matches(&self, response: &mut SearchResponse, started_ms: i64) -> Result<(), Outcome> {
+        let (ctx, grant, result) = (self.ctx, self.grant, &self.understood.result);
+        let mut queries = self.understood.queries.clone();
+        resolve::resolve_all(ctx, grant, &mut queries).await?;
+        let driver = self.asked.cursor.as_ref().and_then(|cursor| cursor.driver);
+        let compartment = self.request.scope.compartment_predicate(ctx);
+        let matching = Matching::new(ctx, grant, queries, (compartment, driver)).await?;
+        let page_size = self.page_size();
+        let shows_matches = page_size > 0 && result.summary != Some(Summary::Count);
+        if shows_matches && !result.sort.is_empty() {
+            return self.sort(response, &matching, started_ms).await;
+        }
+        response.total = match &self.asked.cursor {
+            Some(cursor) => cursor.total,
+            None => matching.total(ctx, grant, result).await?,
+        };
+        if shows_matches {
+            let walk = Walk::of(self.asked.cursor.as_ref(), page_size);
+            let mut found = matching.page(ctx, grant, &walk).await?;
+            if walk.is_backward {
+                found.matches.reverse();
+            }
+            let mut page = Page::walked(&walk, &found, response.total, matching.driver);
+            response.matches = found.matches;
+            self.finish(response, &mut page).await?;
+        }
+        self.explain(response, &matching, started_ms);
+        Ok(())
+    }
+
+    /// Adds what belongs to the matches of a page, and the links.
+    async fn finish(&self, response: &mut SearchResponse, page: &mut Page) -> Result<(), Outcome> {
+        let includes = &self.understood.result.includes;
+        if !includes.is_empty() && !response.matches.is_empty() {
+            let matches = &response.matches;
+            let found = include::gather(self.ctx, self.grant, matches, includes).await?;
+            (response.included, page.rest) = include::cut(self.ctx, self.grant, found).await?;
+        }
+        let links = page.links(self.ctx, self.request, self.asked)?;
+        response.links.extend(links);
+        Ok(())
+    }
+
+    fn explain(&self, response: &mut SearchResponse, matching: &Matching, started_ms: i64) {
+        if self.understood.result.is_explained {
+            let elapsed_ms = self.ctx.clock.now_ms().saturating_sub(started_ms);
+            let notes = explain::notes(self.ctx, matching, elapsed_ms);
+            response.notes.extend(notes);
+        }
+    }
 }
 
 /// Reads a query on a type.
@@ -106,13 +180,28 @@ pub fn parse(
     text: &str,
     strictness: Strictness,
 ) -> Result<Query, Outcome> {
+    parse_pairs(ctx, resource_type, &pairs(text)?, strictness)
+}
+
+/// The parameters of a query, when they can be decoded exactly.
+fn pairs(text: &str) -> Result<Vec<(String, String)>, Outcome> {
+    query::check(text).map_err(|error| Outcome::new(Kind::Malformed, error.to_string()))?;
+    Ok(query::pairs(text))
+}
+
+/// Reads a query on a type from its parameters.
+fn parse_pairs(
+    ctx: &Context,
+    resource_type: ResourceType,
+    pairs: &[(String, String)],
+    strictness: Strictness,
+) -> Result<Query, Outcome> {
     let options = ParseOptions {
         now_ms: ctx.clock.now_ms(),
         is_lenient: strictness == Strictness::Lenient,
+        chain_depth_max: ctx.settings.limits.chain_depth_max,
     };
-    query::check(text).map_err(|error| Outcome::new(Kind::Malformed, error.to_string()))?;
-    let pairs = query::pairs(text);
-    parse::parse(resource_type, &pairs, &ctx.records.indexer(), options).map_err(|issues| {
+    parse::parse(resource_type, pairs, &ctx.records.indexer(), options).map_err(|issues| {
         let is_unsupported = issues.iter().all(|issue| issue.code == "not-supported");
         let kind = if is_unsupported {
             Kind::Unsupported
@@ -130,126 +219,25 @@ pub async fn find_all(
     query: &Query,
     limit: usize,
 ) -> Result<Vec<Stored>, Outcome> {
-    let plan = plan(ctx, grant, query).await?;
-    let page = walk_page(ctx, grant, (query, &plan), &Walk::of(None, limit)).await?;
-    Ok(page.matches)
+    let mut queries = vec![query.clone()];
+    resolve::resolve_all(ctx, grant, &mut queries).await?;
+    let matching = Matching::new(ctx, grant, queries, (None, None)).await?;
+    let found = matching.page(ctx, grant, &Walk::of(None, limit)).await?;
+    Ok(found.matches)
 }
 
-/// Whether a resource that is not stored yet matches.
-pub fn matches(ctx: &Context, query: &Query, resource: &Resource) -> bool {
-    query.matches(resource, ctx.clock.now_ms(), &ctx.records.indexer())
-}
-
-/// Lowers a query, and lets the smallest of its conditions drive.
-async fn plan(ctx: &Context, grant: &Grant, query: &Query) -> Result<Plan, Outcome> {
-    let lowered = query.lower(&ctx.records.indexer());
-    let mut counts = Vec::new();
-    for candidate in lowered.candidates() {
-        counts.push(ctx.records.count(grant, &candidate, COUNT_LIMIT).await?);
-    }
-    Ok(lowered.plan(&counts))
-}
-
-/// How many match: exact up to a limit, or as far as the client wants it.
-async fn count(
+/// Whether a resource that is not stored yet matches; its relations are those of what is stored.
+pub async fn matches(
     ctx: &Context,
     grant: &Grant,
     query: &Query,
-    plan: &Plan,
-) -> Result<Option<u64>, Outcome> {
-    let total_max = ctx.settings.limits.total_max;
-    let limit = match query.result.total {
-        Some(Total::None) => return Ok(None),
-        Some(Total::Accurate) => u64::MAX,
-        _ if query.result.summary == Some(Summary::Count) => u64::MAX,
-        Some(Total::Estimate) | None => total_max + 1,
-    };
-    let counted = if query.needs_verification() {
-        count_verified(ctx, grant, query, plan, limit).await?
-    } else {
-        ctx.records.count(grant, plan, limit).await?
-    };
-    // A total that stopped at the limit would be wrong: none is given instead.
-    Ok((counted < limit).then_some(counted))
-}
-
-/// Counts what has to be opened to be sure of.
-async fn count_verified(
-    ctx: &Context,
-    grant: &Grant,
-    query: &Query,
-    plan: &Plan,
-    limit: u64,
-) -> Result<u64, Outcome> {
-    let step = ctx.settings.limits.page_max;
-    let mut walk = Walk::of(None, step);
-    let mut counted = 0;
-    loop {
-        let page = walk_page(ctx, grant, (query, plan), &walk).await?;
-        counted += u64::try_from(page.matches.len()).unwrap_or(u64::MAX);
-        match page.matches.last() {
-            Some(last) if page.has_more && counted < limit => {
-                walk.after = Some(last.version.sequence);
-            }
-            _ => return Ok(counted.min(limit)),
-        }
-    }
-}
-
-/// Walks a plan until the page is full, verifying what keys leave open.
-async fn walk_page(
-    ctx: &Context,
-    grant: &Grant,
-    (query, plan): (&Query, &Plan),
-    walk: &Walk,
-) -> Result<Page, Outcome> {
+    resource: &Resource,
+) -> Result<bool, Outcome> {
+    let mut queries = vec![query.clone()];
+    resolve::resolve_all(ctx, grant, &mut queries).await?;
     let indexer = ctx.records.indexer();
-    let verifies = query.needs_verification();
-    let mut page = Page::default();
-    let mut window = Window {
-        order: if walk.is_backward {
-            Order::OldestFirst
-        } else {
-            Order::NewestFirst
-        },
-        after: walk.after,
-        high_water: walk.high_water,
-        // One more than the page holds tells whether there is another page.
-        limit: walk.page_size + 1,
-        examined_max: ctx.settings.limits.examined_max,
-    };
-    let mut examined = 0;
-    loop {
-        let found = ctx.records.find(grant, plan, &window).await?;
-        let is_last = found.found < window.limit && found.stopped_at.is_none();
-        let last = found.last;
-        examined += found.found;
-        for stored in found.matches {
-            if verifies && !query.verify(&stored.resource()?, &indexer) {
-                continue;
-            }
-            if page.matches.len() == walk.page_size {
-                page.has_more = true;
-                return Ok(page);
-            }
-            page.matches.push(stored);
-        }
-        if is_last {
-            return Ok(page);
-        }
-        if found.stopped_at.is_some() || examined > window.examined_max {
-            return Err(too_costly(window.examined_max));
-        }
-        window.after = last.or(window.after);
-    }
-}
-
-fn too_costly(examined_max: usize) -> Outcome {
-    Outcome::new(
-        Kind::TooCostly,
-        format!(
-            "More than {examined_max} resources would have to be examined: add a condition that \
-             fewer resources meet, such as a patient, a code or an identifier."
-        ),
-    )
+    let now_ms = ctx.clock.now_ms();
+    Ok(queries
+        .iter()
+        .all(|query| query.matches(resource, now_ms, &indexer)))
 }

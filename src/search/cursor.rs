@@ -2,7 +2,8 @@
 //!
 //! A cursor holds the query itself, the place of the last match and what page one decided,
 //! encrypted under a key of its own and written in base64url: no name or code of a patient stands
-//! in a link. It belongs to one resource type. Spec: <https://hl7.org/fhir/R4/http.html#paging>.
+//! in a link. It belongs to the type or compartment that was searched.
+//! Spec: <https://hl7.org/fhir/R4/http.html#paging>.
 
 use std::fmt;
 
@@ -12,13 +13,12 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::fhir::resource_type::ResourceType;
 use crate::seal::blind::BlindKey;
 use crate::seal::random::{Random, RandomError};
 use crate::search::plan::Order;
 
 /// The layout of what is sealed.
-const LAYOUT: u8 = 1;
+const LAYOUT: u8 = 2;
 
 /// Characters a cursor may have: those of the longest query a URL can carry, and some.
 const TEXT_CHARACTERS_MAX: usize = 128 << 10;
@@ -41,7 +41,27 @@ pub struct Cursor {
     pub high_water: i64,
     /// The number of matches, when page one counted them.
     pub total: Option<u64>,
+    /// Which of the conditions that may drive page one found to be the best.
+    pub driver: Option<u8>,
+    /// The matches in their order, where they are sorted; `offset` is where the page begins.
+    pub frozen: Option<Frozen>,
+    /// Included resources of the page before, still to be shown; `offset` is the next one.
+    pub rest: Option<Frozen>,
 }
+
+/// A place in a list of resources that the store keeps for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frozen {
+    /// Which list.
+    pub id: [u8; FROZEN_ID_BYTES],
+    /// The place in it.
+    pub offset: u32,
+    /// How many resources it has.
+    pub length: u32,
+}
+
+/// Bytes of the id of a [`Frozen`] list.
+pub const FROZEN_ID_BYTES: usize = 16;
 
 /// Why a cursor is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -61,47 +81,59 @@ impl CursorKey {
         Self(*blind.derive(CONTEXT))
     }
 
-    /// The text of a cursor for searches of a type.
+    /// The text of a cursor for searches below a path: `Patient`, `Patient/1/*`.
     pub fn seal(
         &self,
-        resource_type: ResourceType,
+        path: &str,
         cursor: &Cursor,
         random: &dyn Random,
     ) -> Result<String, RandomError> {
+        let sealed = self.seal_bytes(&associated(path), &cursor.to_bytes(), random)?;
+        Ok(URL_SAFE_NO_PAD.encode(sealed))
+    }
+
+    /// The cursor of a text, when it was made by this server for searches below this path.
+    pub fn open(&self, path: &str, text: &str) -> Result<Cursor, CursorError> {
+        self.decode(path, text).ok_or(CursorError::Foreign)
+    }
+
+    /// Seals bytes; they open only together with the same `associated` bytes.
+    pub fn seal_bytes(
+        &self,
+        associated: &[u8],
+        message: &[u8],
+        random: &dyn Random,
+    ) -> Result<Vec<u8>, RandomError> {
         let mut sealed = vec![0; NONCE_BYTES];
         random.fill(&mut sealed)?;
         let mut nonce = [0; NONCE_BYTES];
         nonce.copy_from_slice(&sealed);
-        let message = cursor.to_bytes();
-        let aad = associated(resource_type);
         let payload = Payload {
-            msg: &message,
-            aad: &aad,
+            msg: message,
+            aad: associated,
         };
         // Encryption fails for messages of gigabytes only; without it the link opens nothing.
         let encrypted = self.cipher().encrypt(&Nonce::from(nonce), payload);
         sealed.extend(encrypted.unwrap_or_default());
-        Ok(URL_SAFE_NO_PAD.encode(sealed))
+        Ok(sealed)
     }
 
-    /// The cursor of a text, when it was made by this server for searches of this type.
-    pub fn open(&self, resource_type: ResourceType, text: &str) -> Result<Cursor, CursorError> {
-        self.decode(resource_type, text).ok_or(CursorError::Foreign)
+    /// Opens what [`CursorKey::seal_bytes`] sealed.
+    pub fn open_bytes(&self, associated: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+        let (nonce, encrypted) = sealed.split_first_chunk::<NONCE_BYTES>()?;
+        let payload = Payload {
+            msg: encrypted,
+            aad: associated,
+        };
+        self.cipher().decrypt(&Nonce::from(*nonce), payload).ok()
     }
 
-    fn decode(&self, resource_type: ResourceType, text: &str) -> Option<Cursor> {
+    fn decode(&self, path: &str, text: &str) -> Option<Cursor> {
         if text.len() > TEXT_CHARACTERS_MAX {
             return None;
         }
         let sealed = URL_SAFE_NO_PAD.decode(text).ok()?;
-        let (nonce, encrypted) = sealed.split_first_chunk::<NONCE_BYTES>()?;
-        let aad = associated(resource_type);
-        let payload = Payload {
-            msg: encrypted,
-            aad: &aad,
-        };
-        let message = self.cipher().decrypt(&Nonce::from(*nonce), payload).ok()?;
-        Cursor::from_bytes(&message)
+        Cursor::from_bytes(&self.open_bytes(&associated(path), &sealed)?)
     }
 
     fn cipher(&self) -> Aes256Gcm {
@@ -115,8 +147,8 @@ impl fmt::Debug for CursorKey {
     }
 }
 
-fn associated(resource_type: ResourceType) -> Vec<u8> {
-    [CONTEXT, resource_type.name().as_bytes()].concat()
+fn associated(path: &str) -> Vec<u8> {
+    [CONTEXT, path.as_bytes()].concat()
 }
 
 impl Cursor {
@@ -124,34 +156,67 @@ impl Cursor {
         let is_backward = self.order == Order::OldestFirst;
         let flags = u8::from(is_backward)
             | u8::from(self.total.is_some()) << 1
-            | u8::from(self.after.is_some()) << 2;
-        let mut bytes = vec![LAYOUT, flags];
+            | u8::from(self.after.is_some()) << 2
+            | u8::from(self.driver.is_some()) << 3
+            | u8::from(self.frozen.is_some()) << 4
+            | u8::from(self.rest.is_some()) << 5;
+        let mut bytes = vec![LAYOUT, flags, self.driver.unwrap_or_default()];
         bytes.extend(self.high_water.to_be_bytes());
         bytes.extend(self.after.unwrap_or_default().to_be_bytes());
         bytes.extend(self.total.unwrap_or_default().to_be_bytes());
+        for frozen in [&self.frozen, &self.rest].into_iter().flatten() {
+            bytes.extend(frozen.id);
+            bytes.extend(frozen.offset.to_be_bytes());
+            bytes.extend(frozen.length.to_be_bytes());
+        }
         bytes.extend(self.query.as_bytes());
         bytes
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let ([layout, flags], rest) = bytes.split_first_chunk()?;
+        let ([layout, flags, driver], rest) = bytes.split_first_chunk()?;
         let (high_water, rest) = rest.split_first_chunk()?;
         let (after, rest) = rest.split_first_chunk()?;
-        let (total, query) = rest.split_first_chunk()?;
+        let (total, mut rest) = rest.split_first_chunk()?;
         if *layout != LAYOUT {
             return None;
         }
+        let is_set = |bit: u8| flags >> bit & 1 == 1;
+        let frozen = Frozen::read(is_set(4), &mut rest)?;
+        let include = Frozen::read(is_set(5), &mut rest)?;
         Some(Self {
-            query: String::from_utf8(query.to_vec()).ok()?,
-            order: if flags & 1 == 1 {
+            query: String::from_utf8(rest.to_vec()).ok()?,
+            order: if is_set(0) {
                 Order::OldestFirst
             } else {
                 Order::NewestFirst
             },
-            after: (flags & 4 == 4).then_some(i64::from_be_bytes(*after)),
+            after: is_set(2).then_some(i64::from_be_bytes(*after)),
             high_water: i64::from_be_bytes(*high_water),
-            total: (flags & 2 == 2).then_some(u64::from_be_bytes(*total)),
+            total: is_set(1).then_some(u64::from_be_bytes(*total)),
+            driver: is_set(3).then_some(*driver),
+            frozen,
+            rest: include,
         })
+    }
+}
+
+impl Frozen {
+    /// Reads one from the front of `bytes` where there is one; `None` when they are too short.
+    #[expect(clippy::option_option, reason = "absent and unreadable are two things")]
+    fn read(is_there: bool, bytes: &mut &[u8]) -> Option<Option<Self>> {
+        if !is_there {
+            return Some(None);
+        }
+        let (id, rest) = bytes.split_first_chunk::<FROZEN_ID_BYTES>()?;
+        let (offset, rest) = rest.split_first_chunk()?;
+        let (length, rest) = rest.split_first_chunk()?;
+        *bytes = rest;
+        Some(Some(Self {
+            id: *id,
+            offset: u32::from_be_bytes(*offset),
+            length: u32::from_be_bytes(*length),
+        }))
     }
 }
 
@@ -159,16 +224,16 @@ impl Cursor {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Cursor, CursorError, CursorKey};
-    use crate::fhir::resource_type::ResourceType;
+    use super::{Cursor, CursorError, CursorKey, Frozen};
     use crate::seal::blind::BlindKey;
     use crate::seal::random::SystemRandom;
     use crate::search::plan::Order;
 
     fn any_cursor() -> impl Strategy<Value = Cursor> {
         let numbers = (any::<Option<i64>>(), any::<i64>(), any::<Option<u64>>());
-        (".{0,40}", any::<bool>(), numbers).prop_map(
-            |(query, is_backward, (after, high_water, total))| Cursor {
+        let lists = (any_frozen(), any_frozen(), any::<Option<u8>>());
+        (".{0,40}", any::<bool>(), numbers, lists).prop_map(
+            |(query, is_backward, (after, high_water, total), (frozen, rest, driver))| Cursor {
                 query,
                 order: if is_backward {
                     Order::OldestFirst
@@ -178,7 +243,20 @@ mod tests {
                 after,
                 high_water,
                 total,
+                driver,
+                frozen,
+                rest,
             },
+        )
+    }
+
+    fn any_frozen() -> impl Strategy<Value = Option<Frozen>> {
+        prop::option::of(
+            any::<([u8; 16], u32, u32)>().prop_map(|(id, offset, length)| Frozen {
+                id,
+                offset,
+                length,
+            }),
         )
     }
 
@@ -186,18 +264,13 @@ mod tests {
         CursorKey::of_index(&BlindKey::from_root(&[seed; 32]))
     }
 
-    fn patient() -> ResourceType {
-        "Patient".parse().unwrap()
-    }
-
     proptest! {
         #[test]
         fn a_cursor_comes_back(cursor in any_cursor()) {
-            let text = key(1).seal(patient(), &cursor, &SystemRandom).unwrap();
-            prop_assert_eq!(key(1).open(patient(), &text), Ok(cursor));
-            let group = "Group".parse().unwrap();
-            prop_assert_eq!(key(1).open(group, &text), Err(CursorError::Foreign));
-            prop_assert_eq!(key(2).open(patient(), &text), Err(CursorError::Foreign));
+            let text = key(1).seal("Patient", &cursor, &SystemRandom).unwrap();
+            prop_assert_eq!(key(1).open("Patient", &text), Ok(cursor));
+            prop_assert_eq!(key(1).open("Group", &text), Err(CursorError::Foreign));
+            prop_assert_eq!(key(2).open("Patient", &text), Err(CursorError::Foreign));
         }
 
         #[test]
@@ -206,17 +279,17 @@ mod tests {
             place in any::<prop::sample::Index>(),
             replacement in "[A-Za-z0-9_-]",
         ) {
-            let text = key(1).seal(patient(), &cursor, &SystemRandom).unwrap();
+            let text = key(1).seal("Patient", &cursor, &SystemRandom).unwrap();
             let at = place.index(text.len());
             let mut altered = text.clone();
             altered.replace_range(at..=at, &replacement);
             prop_assume!(altered != text);
-            prop_assert_eq!(key(1).open(patient(), &altered), Err(CursorError::Foreign));
+            prop_assert_eq!(key(1).open("Patient", &altered), Err(CursorError::Foreign));
         }
 
         #[test]
         fn no_text_is_opened_by_chance(text in ".{0,300}") {
-            prop_assert_eq!(key(1).open(patient(), &text), Err(CursorError::Foreign));
+            prop_assert_eq!(key(1).open("Patient", &text), Err(CursorError::Foreign));
         }
     }
 
@@ -228,8 +301,11 @@ mod tests {
             after: Some(5),
             high_water: 9,
             total: None,
+            driver: None,
+            frozen: None,
+            rest: None,
         };
-        let text = || key(1).seal(patient(), &cursor, &SystemRandom).unwrap();
+        let text = || key(1).seal("Patient", &cursor, &SystemRandom).unwrap();
         assert_ne!(text(), text());
         assert!(!text().contains("Smith"));
     }

@@ -51,6 +51,22 @@ enum Breadth {
 }
 
 impl Conjunct {
+    /// A condition made of others.
+    fn composed(predicate: Predicate) -> Self {
+        let own = (!is_walkable(&predicate)).then(|| walkable_part(&predicate));
+        let driver = own.flatten();
+        let is_driving = driver.is_some() || is_walkable(&predicate);
+        Self {
+            breadth: if is_driving {
+                Breadth::Wide
+            } else {
+                Breadth::Untold
+            },
+            predicate,
+            driver,
+        }
+    }
+
     /// A condition that is tested only.
     fn untold(predicate: Predicate) -> Self {
         Self {
@@ -114,6 +130,22 @@ impl Lowered {
                 self.plan_of(driver.clone(), Vec::new())
             })
             .collect()
+    }
+
+    /// The plan that walks the candidate at this place, as [`Lowered::smallest`] gave it.
+    pub fn plan_by(&self, place: u8) -> Plan {
+        let places = 0..self.candidate_places().len();
+        let counts: Vec<u64> = places
+            .map(|one| u64::from(one != usize::from(place)))
+            .collect();
+        self.plan(&counts)
+    }
+
+    /// The place of the smallest of [`Lowered::candidates`].
+    pub fn smallest(counts: &[u64]) -> u8 {
+        let counted = counts.iter().enumerate();
+        let smallest = counted.min_by_key(|(_, count)| **count);
+        smallest.map_or(0, |(place, _)| u8::try_from(place).unwrap_or(0))
     }
 
     /// The plan that walks the smallest candidate; the first one where nothing was counted.
@@ -196,6 +228,15 @@ fn lower(
         Criterion::Missing { code, is_missing } => {
             lower_missing(code, *is_missing, resource_type, indexer)
         }
+        Criterion::All(parts) => {
+            let mut lower = |one| lower(one, resource_type, indexer, hasher).predicate;
+            Conjunct::composed(conjunction(parts.iter().map(&mut lower).collect()))
+        }
+        Criterion::Any(parts) => {
+            let mut lower = |one| lower(one, resource_type, indexer, hasher).predicate;
+            Conjunct::composed(disjunction(parts.iter().map(&mut lower)))
+        }
+        Criterion::Related(_) => Conjunct::untold(Predicate::Nothing),
         Criterion::Parameter { code, any_of } => {
             let parameter = indexer.registry().search_parameter(resource_type, code);
             let Some(parameter) = parameter else {
@@ -280,7 +321,9 @@ fn walkable_part(predicate: &Predicate) -> Option<Predicate> {
 
 fn is_walkable(predicate: &Predicate) -> bool {
     match predicate {
-        Predicate::Key(_) | Predicate::Range(_) | Predicate::Compartment(_) => true,
+        Predicate::Key(_) | Predicate::Range(_) | Predicate::Compartment(_) | Predicate::Ids(_) => {
+            true
+        }
         Predicate::Or(any) => any.iter().all(is_walkable),
         _ => false,
     }

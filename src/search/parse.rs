@@ -5,31 +5,21 @@
 //! mean is in [`crate::search::param`].
 //! Spec: <https://hl7.org/fhir/R4/search.html#table>.
 
+mod filter;
 mod modifier;
 mod refusal;
+mod relation;
 mod result;
 pub mod value;
 
 use crate::fhir::resource_type::ResourceType;
 use crate::outcome::{Issue, Severity};
 use crate::search::index::Indexer;
-use crate::search::param::special;
-use crate::search::parse::refusal::unsupported;
-use crate::search::parse::value::Named;
+use crate::search::parse::relation::Reading;
 use crate::search::query::{Query, ResultOptions};
 
 /// Parameters that a query may have.
 pub const PARAMETERS_MAX: usize = 64;
-
-/// Result parameters of R4 that are not served yet.
-const UNSUPPORTED_RESULT: [&str; 6] = [
-    "_contained",
-    "_containedType",
-    "_include",
-    "_revinclude",
-    "_score",
-    "_sort",
-];
 
 /// What a query is read with.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +28,8 @@ pub struct ParseOptions {
     pub now_ms: i64,
     /// Whether what is not understood is left out with a warning: `Prefer: handling=lenient`.
     pub is_lenient: bool,
+    /// How many steps a chain may have.
+    pub chain_depth_max: usize,
 }
 
 /// Reads the parameters of a query on a type, percent-decoded, in their order.
@@ -53,7 +45,7 @@ pub fn parse(
     }
     let mut reader = Reader {
         indexer,
-        now_ms: options.now_ms,
+        options,
         query: Query {
             resource_type,
             criteria: Vec::new(),
@@ -83,7 +75,7 @@ pub fn parse(
 
 struct Reader<'a> {
     indexer: &'a Indexer,
-    now_ms: i64,
+    options: ParseOptions,
     query: Query,
 }
 
@@ -93,40 +85,36 @@ impl Reader<'_> {
             Some((code, modifier)) => (code, Some(modifier)),
             None => (name, None),
         };
-        if modifier.is_none() && result::read(&mut self.query.result, name, value)? {
+        let resource_type = self.query.resource_type;
+        let registry = self.indexer.registry();
+        let result = &mut self.query.result;
+        if name == "_sort" {
+            return result::read_sort(result, value, resource_type, registry);
+        }
+        if result::read_include(result, (code, modifier), value, registry)?
+            || modifier.is_none() && result::read(result, name, value)?
+        {
             return Ok(());
         }
-        if UNSUPPORTED_RESULT.contains(&code) || special::UNSUPPORTED.contains(&code) {
-            return Err(unsupported(name, "is not supported yet"));
-        }
-        if name.contains('.') {
-            return Err(unsupported(
-                name,
-                "is a chain: chains are not supported yet",
-            ));
-        }
-        let registry = self.indexer.registry();
-        let resource_type = self.query.resource_type;
-        let Some(parameter) = registry.search_parameter(resource_type, code) else {
-            let reason = format!("is not a search parameter of {resource_type}");
-            return Err(unsupported(name, &reason));
-        };
-        if !parameter.is_complete {
+        if let Some(parameter) = registry.search_parameter(resource_type, code)
+            && !parameter.is_complete
+        {
             let text = format!(
-                "{name} is new: resources are still being indexed by it, the result may be incomplete"
+                "{name} is new: resources are still being indexed by it, the result may be \
+                 incomplete"
             );
             self.query.warnings.push(Issue {
                 severity: Severity::Warning,
                 ..Issue::error("incomplete", text)
             });
         }
-        let named = Named {
-            name,
-            modifier,
-            resource_type,
+        let reading = Reading {
+            indexer: self.indexer,
+            options: self.options,
+            whole: name,
             is_repeated: self.query.understood.iter().any(|(other, _)| other == name),
         };
-        let criterion = value::read(self.indexer, self.now_ms, &named, parameter, value)?;
+        let criterion = relation::read(&reading, resource_type, (name, value), 0)?;
         self.query.criteria.push(criterion);
         Ok(())
     }

@@ -153,6 +153,64 @@ pub struct Plan {
     pub type_key: Option<Key>,
 }
 
+impl Plan {
+    /// What one of several plans finds, each for a type of its own.
+    pub fn union(mut plans: Vec<Self>) -> Self {
+        if plans.len() < 2 {
+            return plans.pop().unwrap_or(Self {
+                driver: Predicate::Ids(Vec::new()),
+                residual: Predicate::Nothing,
+                type_key: None,
+            });
+        }
+        let is_same_driver = plans.windows(2).all(|pair| match pair {
+            [one, other] => one.driver == other.driver && !matches!(one.driver, Predicate::Ids(_)),
+            _ => true,
+        });
+        let has_residual = |plan: &Self| plan.residual != Predicate::All;
+        // Keys and ranges of keys belong to one type each: what they yield needs no further test.
+        let is_plain = plans.iter().all(|plan| {
+            !has_residual(plan) && matches!(plan.driver, Predicate::Key(_) | Predicate::Range(_))
+        });
+        let mut drivers: Vec<_> = plans.iter().map(|plan| plan.driver.clone()).collect();
+        if is_same_driver {
+            drivers.truncate(1);
+        }
+        let driver = match (drivers.pop(), drivers.is_empty()) {
+            (Some(only), true) => only,
+            (last, _) => Predicate::Or(drivers.into_iter().chain(last).collect()),
+        };
+        let residual = if is_plain {
+            Predicate::All
+        } else {
+            Predicate::Or(
+                plans
+                    .into_iter()
+                    .map(|plan| plan.whole(is_same_driver))
+                    .collect(),
+            )
+        };
+        Self {
+            driver,
+            residual,
+            type_key: None,
+        }
+    }
+
+    /// The plan as one condition.
+    fn whole(self, is_driven: bool) -> Predicate {
+        let mut parts = Vec::new();
+        if !is_driven {
+            parts.push(self.driver);
+        }
+        parts.extend(self.type_key.map(Predicate::Key));
+        if self.residual != Predicate::All {
+            parts.push(self.residual);
+        }
+        Predicate::And(parts)
+    }
+}
+
 /// Which part of a plan's matches is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Window {

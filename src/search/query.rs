@@ -9,17 +9,26 @@ use crate::conformance::search_parameter::ParameterKind;
 use crate::fhir::resource::Resource;
 use crate::fhir::resource_type::ResourceType;
 use crate::outcome::Issue;
+use crate::search::include::Include;
 use crate::search::index::Indexer;
 use crate::search::param::composite::Group;
 use crate::search::param::date::DateCondition;
 use crate::search::param::{Condition, Found, special};
+use crate::search::relation::Relation;
+use crate::search::sort::SortKey;
 
 /// The parameters that do not change what is found.
-pub const RESULT_OPTIONS: [&str; 7] = [
+pub const RESULT_OPTIONS: [&str; 13] = [
+    "_contained",
+    "_containedType",
     "_count",
     "_elements",
+    "_explain",
     "_format",
+    "_include",
     "_pretty",
+    "_revinclude",
+    "_sort",
     "_summary",
     "_total",
     "_totalMethod",
@@ -63,6 +72,12 @@ pub enum Criterion {
     Ids(Vec<String>),
     /// On the time of the last update.
     LastUpdated(Vec<DateCondition>),
+    /// All of these.
+    All(Vec<Criterion>),
+    /// One of these.
+    Any(Vec<Criterion>),
+    /// On other resources; replaced by its answer before the query is lowered.
+    Related(Relation),
 }
 
 /// How a result is wanted.
@@ -76,6 +91,12 @@ pub struct ResultOptions {
     pub elements: Vec<CompactString>,
     /// `_total`
     pub total: Option<Total>,
+    /// `_sort`: the keys, the first one first.
+    pub sort: Vec<SortKey>,
+    /// `_include` and `_revinclude`
+    pub includes: Vec<Include>,
+    /// `_explain`: whether the answer says how it was found.
+    pub is_explained: bool,
 }
 
 /// What of a resource is wanted.
@@ -105,15 +126,26 @@ pub enum Total {
 }
 
 impl Query {
+    /// A query that has these criteria and wants nothing of its result.
+    pub fn of(resource_type: ResourceType, criteria: Vec<Criterion>) -> Self {
+        Self {
+            resource_type,
+            criteria,
+            result: ResultOptions::default(),
+            understood: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
     /// Whether index keys leave something open that [`Query::verify`] has to decide.
     pub fn needs_verification(&self) -> bool {
         self.criteria.iter().any(Criterion::needs_verification)
     }
 
     /// Whether a resource, which the plan has found, meets what keys leave open.
-    pub fn verify(&self, resource: &Resource, indexer: &Indexer) -> bool {
+    pub fn verify(&self, resource: &Resource, last_updated_ms: i64, indexer: &Indexer) -> bool {
         let mut open = self.criteria.iter().filter(|one| one.needs_verification());
-        open.all(|one| one.matches(resource, 0, indexer))
+        open.all(|one| one.matches(resource, last_updated_ms, indexer))
     }
 
     /// Whether a resource meets the query, decided without any keys.
@@ -132,7 +164,8 @@ impl Criterion {
         match self {
             Self::Parameter { any_of, .. } => !any_of.iter().all(Condition::is_exact),
             Self::Not(inner) => inner.needs_verification(),
-            Self::Missing { .. } | Self::Ids(_) | Self::LastUpdated(_) => false,
+            Self::Missing { .. } | Self::Ids(_) | Self::LastUpdated(_) | Self::Related(_) => false,
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::needs_verification),
         }
     }
 
@@ -140,6 +173,14 @@ impl Criterion {
         match self {
             Self::Ids(ids) => ids.iter().any(|id| resource.id() == Some(id)),
             Self::LastUpdated(any_of) => any_of.iter().any(|one| one.holds_at(last_updated_ms)),
+            Self::All(all) => all
+                .iter()
+                .all(|one| one.matches(resource, last_updated_ms, indexer)),
+            Self::Any(any) => any
+                .iter()
+                .any(|one| one.matches(resource, last_updated_ms, indexer)),
+            // Not known here: whoever asks has it answered first.
+            Self::Related(_) => false,
             Self::Not(inner) => !inner.matches(resource, last_updated_ms, indexer),
             Self::Missing { code, is_missing } => {
                 let has_value = has_column(code)

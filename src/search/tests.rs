@@ -55,6 +55,7 @@ fn parse_query(name: &str, query: &str) -> Result<Query, Vec<Issue>> {
     let options = ParseOptions {
         now_ms: NOW_MS,
         is_lenient: false,
+        chain_depth_max: 4,
     };
     parse(resource_type(name), &pairs(query), indexer(), options)
 }
@@ -86,7 +87,7 @@ fn finds(name: &str, query: &str, resource: &Resource) -> bool {
         .collect();
     let by_keys = answers[0];
     assert!(answers.iter().all(|answer| *answer == by_keys), "{query:?}");
-    let is_found = by_keys && query.verify(resource, indexer());
+    let is_found = by_keys && query.verify(resource, NOW_MS, indexer());
     if !query.needs_verification() && resource.resource_type() == query.resource_type {
         assert_eq!(
             is_found,

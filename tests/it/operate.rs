@@ -52,7 +52,8 @@ async fn the_statement_names_every_type_and_interaction(backend: Backend) {
         .iter()
         .map(|interaction| interaction["code"].as_str().unwrap())
         .collect();
-    assert_eq!(codes, ["transaction", "batch", "history-system"]);
+    let expected = ["transaction", "batch", "search-system", "history-system"];
+    assert_eq!(codes, expected);
     let answer = server.get("metadata?mode=everything").await;
     answer.assert_refused(400, "structure", "mode");
 }

@@ -85,6 +85,21 @@ impl FromRequestParts<AppState> for VersionPath {
     }
 }
 
+/// The `{type}/{id}/{what}` of the path.
+pub(crate) struct WithinPath(pub(crate) Address, pub(crate) String);
+
+impl FromRequestParts<AppState> for WithinPath {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &AppState,
+    ) -> Result<Self, Self::Rejection> {
+        let Path((name, id, what)) = segments::<(String, String, String)>(parts, state).await?;
+        Ok(Self(address(&name, id)?, what))
+    }
+}
+
 async fn segments<T>(parts: &mut Parts, state: &AppState) -> Result<Path<T>, Rejection>
 where
     T: serde::de::DeserializeOwned + Send,

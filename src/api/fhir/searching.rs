@@ -1,17 +1,16 @@
-//! Searches by GET and by POST, on a type and on everything.
+//! Searches by GET and by POST: of a type, of everything, of a compartment.
 
 use axum::body::Body;
 use axum::extract::RawQuery;
 use http::{HeaderMap, StatusCode};
 
 use crate::access::Intent;
-use crate::api::fhir::locate::{Caller, TypePath};
-use crate::fhir::resource_type::ResourceType;
+use crate::api::fhir::locate::{Caller, TypePath, WithinPath};
 use crate::http::body;
 use crate::http::format::{self, View};
 use crate::http::payload::{Answer, Payload};
 use crate::http::prefer::Prefer;
-use crate::interaction::search::{self, SearchRequest};
+use crate::interaction::search::{self, SearchRequest, SearchScope};
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
 
@@ -22,7 +21,8 @@ pub(crate) async fn search_type(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Answer {
-    answer(&caller, resource_type, query.unwrap_or_default(), &headers).await
+    let scope = SearchScope::of_type(resource_type);
+    answer(&caller, scope, (query, String::new()), &headers).await
 }
 
 /// POST on `_search` of a type.
@@ -33,54 +33,92 @@ pub(crate) async fn search_type_by_post(
     headers: HeaderMap,
     sent: Body,
 ) -> Answer {
-    let query = with_form(&caller, query, &headers, sent).await?;
-    let view = View::negotiate(&headers, &query)?;
-    let answer = answer(&caller, resource_type, query, &headers).await?;
-    Ok(Payload {
-        view: Some(view),
-        ..answer
-    })
+    let form = form(&caller, &headers, sent).await?;
+    let scope = SearchScope::of_type(resource_type);
+    answer(&caller, scope, (query, form), &headers).await
 }
 
-/// A search over all types, which this version does not do.
-pub(crate) async fn search_system(caller: Caller) -> Answer {
-    caller.grant(Intent::ReadSystem)?;
-    let reason = "Searching all types at once is not supported: name a type, as in Patient?name=x.";
-    Err(Outcome::new(Kind::Unsupported, reason).into())
+/// GET on the base: a search over all types, or over those that `_type` names.
+pub(crate) async fn search_system(
+    caller: Caller,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Answer {
+    answer(
+        &caller,
+        SearchScope::system(),
+        (query, String::new()),
+        &headers,
+    )
+    .await
+}
+
+/// POST on `_search` of the base.
+pub(crate) async fn search_system_by_post(
+    caller: Caller,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    sent: Body,
+) -> Answer {
+    let form = form(&caller, &headers, sent).await?;
+    answer(&caller, SearchScope::system(), (query, form), &headers).await
+}
+
+/// GET on a type, or on `*`, below a resource: what its compartment has of it.
+pub(crate) async fn search_compartment(
+    caller: Caller,
+    WithinPath(owner, what): WithinPath,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Answer {
+    let scope = SearchScope::of_compartment(owner.resource_type, owner.id, &what)?;
+    answer(&caller, scope, (query, String::new()), &headers).await
+}
+
+/// POST on `_search` of a type below a resource.
+pub(crate) async fn search_compartment_by_post(
+    caller: Caller,
+    WithinPath(owner, what): WithinPath,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    sent: Body,
+) -> Answer {
+    let form = form(&caller, &headers, sent).await?;
+    let scope = SearchScope::of_compartment(owner.resource_type, owner.id, &what)?;
+    answer(&caller, scope, (query, form), &headers).await
 }
 
 async fn answer(
     caller: &Caller,
-    resource_type: ResourceType,
-    query: String,
+    scope: SearchScope,
+    (query, form): (Option<String>, String),
     headers: &HeaderMap,
 ) -> Answer {
-    let grant = caller.grant(Intent::Read(resource_type))?;
+    let grant = caller.grant(Intent::Search(scope.resource_type))?;
     let ctx = &caller.state.ctx;
-    let strictness = Prefer::of(headers).strictness;
+    let query = query.unwrap_or_default();
+    // What a form says about the representation counts as if it stood in the URL.
+    let view = (!form.is_empty())
+        .then(|| View::negotiate(headers, &format!("{query}&{form}")))
+        .transpose()?;
     let request = SearchRequest {
-        resource_type,
+        scope,
         query,
-        strictness,
+        form,
+        strictness: Prefer::of(headers).strictness,
     };
     let response = search::search(ctx, &grant, request).await?;
-    Ok(Payload::of_json(
-        StatusCode::OK,
-        search::to_bundle(ctx, &response),
-    ))
+    Ok(Payload {
+        view,
+        ..Payload::of_json(StatusCode::OK, search::to_bundle(ctx, &response))
+    })
 }
 
-/// The query of the URL and the form of the body count together.
-async fn with_form(
-    caller: &Caller,
-    query: Option<String>,
-    headers: &HeaderMap,
-    sent: Body,
-) -> Result<String, Outcome> {
-    let query = query.unwrap_or_default();
+/// The form of a search by POST.
+async fn form(caller: &Caller, headers: &HeaderMap, sent: Body) -> Result<String, Outcome> {
     let bytes = body::read(&caller.state, sent).await?;
     if bytes.is_empty() {
-        return Ok(query);
+        return Ok(String::new());
     }
     if format::content_mime(headers)? != "application/x-www-form-urlencoded" {
         return Err(Outcome::new(
@@ -88,8 +126,6 @@ async fn with_form(
             "A search by POST sends its parameters as application/x-www-form-urlencoded.",
         ));
     }
-    let form = std::str::from_utf8(&bytes)
-        .map_err(|_not_utf8| Outcome::new(Kind::Malformed, "The form is not valid UTF-8."))?;
-    let separator = if query.is_empty() { "" } else { "&" };
-    Ok(format!("{query}{separator}{form}"))
+    String::from_utf8(bytes.into())
+        .map_err(|_not_utf8| Outcome::new(Kind::Malformed, "The form is not valid UTF-8."))
 }

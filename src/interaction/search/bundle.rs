@@ -2,6 +2,7 @@
 //!
 //! Spec: <https://hl7.org/fhir/R4/search.html#bundle>.
 
+use crate::access::records::Stored;
 use crate::fhir::bundle::{BundleWriter, Entry};
 use crate::fhir::instant::Instant;
 use crate::interaction::Context;
@@ -11,7 +12,8 @@ use crate::outcome;
 /// Writes a page as a Bundle.
 pub fn to_bundle(ctx: &Context, response: &SearchResponse) -> Vec<u8> {
     let base_url = &ctx.settings.base_url;
-    let path = format!("{base_url}/{}", response.resource_type);
+    let slash = if response.path.is_empty() { "" } else { "/" };
+    let path = format!("{base_url}{slash}{}", response.path);
     let links: Vec<_> = response
         .links
         .iter()
@@ -22,21 +24,25 @@ pub fn to_bundle(ctx: &Context, response: &SearchResponse) -> Vec<u8> {
         .collect();
     let now = Instant::from_millis(ctx.clock.now_ms()).to_string();
     let mut bundle = BundleWriter::new("searchset", &now, response.total, &links);
-    for stored in &response.matches {
-        let address = &stored.version.address;
+    let mut write = |all: &[Stored], mode| {
+        for stored in all {
+            let address = &stored.version.address;
+            bundle.entry(&Entry {
+                full_url: Some(&format!(
+                    "{base_url}/{}/{}",
+                    address.resource_type, address.id
+                )),
+                resource: Some(&stored.json),
+                search_mode: Some(mode),
+                ..Entry::default()
+            });
+        }
+    };
+    write(&response.matches, "match");
+    write(&response.included, "include");
+    if !response.notes.is_empty() {
         bundle.entry(&Entry {
-            full_url: Some(&format!(
-                "{base_url}/{}/{}",
-                address.resource_type, address.id
-            )),
-            resource: Some(&stored.json),
-            search_mode: Some("match"),
-            ..Entry::default()
-        });
-    }
-    if !response.warnings.is_empty() {
-        bundle.entry(&Entry {
-            resource: Some(&outcome::to_json(&response.warnings)),
+            resource: Some(&outcome::to_json(&response.notes)),
             search_mode: Some("outcome"),
             ..Entry::default()
         });

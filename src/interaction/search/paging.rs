@@ -4,18 +4,18 @@
 //! URL that the server makes, and nobody can alter it.
 //! Spec: <https://hl7.org/fhir/R4/http.html#paging>.
 
-use crate::access::records::Stored;
 use crate::fhir::query;
 use crate::interaction::Context;
 use crate::interaction::search::SearchRequest;
+use crate::interaction::search::matching::{FoundPage, Walk};
+use crate::interaction::search::scope::Understood;
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
-use crate::search::cursor::Cursor;
+use crate::search::cursor::{Cursor, Frozen};
 use crate::search::plan::Order;
-use crate::search::query::Query;
 
 /// The parameter that holds a sealed cursor.
-pub(super) const CURSOR: &str = "_cursor";
+const CURSOR: &str = "_cursor";
 
 /// Parameters about the representation: they stay readable in every link.
 const REPRESENTATION: [&str; 4] = ["_format", "_pretty", "_summary", "_elements"];
@@ -23,55 +23,27 @@ const REPRESENTATION: [&str; 4] = ["_format", "_pretty", "_summary", "_elements"
 /// What a request asks for: a query from its beginning, or a further page of one.
 #[derive(Debug)]
 pub(super) struct Asked {
-    /// The query string.
+    /// The query string, that of a form appended.
     pub(super) text: String,
     /// The cursor, on further pages.
     pub(super) cursor: Option<Cursor>,
-    /// The query string as the client sent it.
+    /// The query string of the URL as the client sent it.
     sent: String,
-}
-
-/// Which part of the matches a page is.
-#[derive(Debug)]
-pub(super) struct Walk {
-    /// Only matches behind this creation sequence.
-    pub(super) after: Option<i64>,
-    /// Only matches that there were when the first page was made.
-    pub(super) high_water: Option<i64>,
-    /// Towards newer matches: a page before.
-    pub(super) is_backward: bool,
-    /// How many matches a page holds.
-    pub(super) page_size: usize,
-}
-
-/// Matches of a page.
-#[derive(Debug, Default)]
-pub(super) struct Page {
-    /// The matches, in the order of the walk.
-    pub(super) matches: Vec<Stored>,
-    /// Whether there are more behind them.
-    pub(super) has_more: bool,
-}
-
-impl Walk {
-    /// The walk that a cursor stands for, or one from the beginning.
-    pub(super) fn of(cursor: Option<&Cursor>, page_size: usize) -> Self {
-        Self {
-            after: cursor.and_then(|cursor| cursor.after),
-            high_water: cursor.map(|cursor| cursor.high_water),
-            is_backward: cursor.is_some_and(|cursor| cursor.order == Order::OldestFirst),
-            page_size,
-        }
-    }
 }
 
 /// Reads what a request asks for; a cursor stands alone, beside parameters of the representation.
 pub(super) fn read(ctx: &Context, request: &SearchRequest) -> Result<Asked, Outcome> {
     let sent = request.query.clone();
-    let pairs = query::pairs(&sent);
+    let separator = if sent.is_empty() || request.form.is_empty() {
+        ""
+    } else {
+        "&"
+    };
+    let whole = format!("{sent}{separator}{}", request.form);
+    let pairs = query::pairs(&whole);
     let Some(text) = query::first(&pairs, CURSOR) else {
         return Ok(Asked {
-            text: sent.clone(),
+            text: whole,
             cursor: None,
             sent,
         });
@@ -88,7 +60,7 @@ pub(super) fn read(ctx: &Context, request: &SearchRequest) -> Result<Asked, Outc
     }
     let key = ctx.records.indexer().cursor_key();
     let cursor = key
-        .open(request.resource_type, text)
+        .open(&request.scope.path(), text)
         .map_err(|error| Outcome::new(Kind::Malformed, format!("{CURSOR}: {error}.")))?;
     Ok(Asked {
         text: cursor.query.clone(),
@@ -98,77 +70,188 @@ pub(super) fn read(ctx: &Context, request: &SearchRequest) -> Result<Asked, Outc
 }
 
 /// The query of the `self` link: what the server understood, or the cursor that was followed.
-pub(super) fn self_query(asked: &Asked, understood: &Query) -> String {
-    match asked.cursor {
-        Some(_) => asked.sent.clone(),
-        None => query::encode(&understood.understood),
-    }
-}
-
-/// The links to the first, previous and next page.
-pub(super) fn links(
+/// What came in a form is sealed.
+pub(super) fn self_query(
     ctx: &Context,
     request: &SearchRequest,
-    (asked, walk): (&Asked, &Walk),
-    page: &Page,
+    asked: &Asked,
+    understood: &Understood,
+) -> Result<String, Outcome> {
+    if asked.cursor.is_some() && request.form.is_empty() {
+        return Ok(asked.sent.clone());
+    }
+    if request.form.is_empty() {
+        return Ok(query::encode(&understood.parameters));
+    }
+    let cursor = asked.cursor.clone().unwrap_or_else(|| Cursor {
+        query: query::encode(&understood.parameters),
+        ..Page::single(None).cursor(asked, None)
+    });
+    seal(ctx, request, asked, &cursor)
+}
+
+/// Where the pages beside the one that is shown begin.
+#[derive(Debug)]
+pub(super) struct Page {
+    high_water: i64,
     total: Option<u64>,
-) -> Result<Vec<(&'static str, String)>, Outcome> {
-    let (Some(newest), Some(oldest)) = (page.matches.first(), page.matches.last()) else {
-        return Ok(Vec::new());
-    };
-    let (newest, oldest) = (newest.version.sequence, oldest.version.sequence);
-    let start = Cursor {
-        query: asked.text.clone(),
-        order: Order::NewestFirst,
-        after: None,
-        high_water: walk.high_water.unwrap_or(newest),
-        total,
-    };
-    let mut links = Vec::new();
-    let mut link = |relation, cursor: &Cursor| {
-        let key = ctx.records.indexer().cursor_key();
-        let sealed = key.seal(request.resource_type, cursor, ctx.records.random());
-        let sealed = sealed.map_err(|error| Outcome::internal(error.to_string()))?;
-        links.push((relation, link_query(&asked.sent, sealed)));
-        Ok::<(), Outcome>(())
-    };
-    // A page that was walked backwards came from an older one.
-    let has_newer = if walk.is_backward {
-        page.has_more
-    } else {
-        walk.after.is_some()
-    };
-    let has_older = walk.is_backward || page.has_more;
-    if has_newer || has_older {
-        link("first", &start)?;
+    driver: Option<u8>,
+    /// The list that pages are cut from.
+    frozen: Option<Frozen>,
+    first: Option<Place>,
+    previous: Option<Place>,
+    next: Option<Place>,
+    /// Included resources that have no room on this page; they come before the next one.
+    pub(super) rest: Option<Frozen>,
+}
+
+/// Where a page begins.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// Behind a creation sequence in an order; `None` for the beginning.
+    Walk(Order, Option<i64>),
+    /// At an offset of the list.
+    List(u32),
+    /// Behind the last page: only included resources are left.
+    End,
+}
+
+impl Page {
+    /// The only page.
+    pub(super) fn single(total: Option<u64>) -> Self {
+        Self {
+            high_water: i64::MAX,
+            total,
+            driver: None,
+            frozen: None,
+            first: None,
+            previous: None,
+            next: None,
+            rest: None,
+        }
     }
-    if has_newer {
-        let order = Order::OldestFirst;
-        link(
-            "previous",
-            &Cursor {
-                order,
-                after: Some(newest),
-                ..start.clone()
-            },
-        )?;
+
+    /// A page that was walked; its matches are newest first.
+    pub(super) fn walked(
+        walk: &Walk,
+        found: &FoundPage,
+        total: Option<u64>,
+        driver: Option<u8>,
+    ) -> Self {
+        let mut page = Self::single(total);
+        page.driver = driver;
+        let (Some(newest), Some(oldest)) = (found.matches.first(), found.matches.last()) else {
+            return page;
+        };
+        let (newest, oldest) = (newest.version.sequence, oldest.version.sequence);
+        page.high_water = walk.high_water.unwrap_or(newest);
+        // A page that was walked backwards came from an older one.
+        let has_newer = if walk.is_backward {
+            found.has_more
+        } else {
+            walk.after.is_some()
+        };
+        let has_older = walk.is_backward || found.has_more;
+        page.first = (has_newer || has_older).then_some(Place::Walk(Order::NewestFirst, None));
+        page.previous = has_newer.then_some(Place::Walk(Order::OldestFirst, Some(newest)));
+        page.next = has_older.then_some(Place::Walk(Order::NewestFirst, Some(oldest)));
+        page
     }
-    if has_older {
-        link(
-            "next",
-            &Cursor {
-                after: Some(oldest),
-                ..start.clone()
-            },
-        )?;
+
+    /// A page of a list.
+    pub(super) fn cut(frozen: Frozen, page_size: usize, total: Option<u64>) -> Self {
+        let mut page = Self::single(total);
+        let size = u32::try_from(page_size).unwrap_or(u32::MAX);
+        let next = frozen.offset.saturating_add(size);
+        page.first = Some(Place::List(0));
+        page.previous = (frozen.offset > 0).then(|| {
+            let offset = frozen.offset.saturating_sub(size);
+            Place::List(offset)
+        });
+        page.next = (next < frozen.length).then_some(Place::List(next));
+        page.frozen = Some(frozen);
+        page
     }
-    Ok(links)
+
+    /// A page of nothing but included resources of the page before.
+    pub(super) fn behind(cursor: &Cursor, rest: Frozen, step: usize) -> Self {
+        let mut page = Self::single(cursor.total);
+        page.high_water = cursor.high_water;
+        page.driver = cursor.driver;
+        page.frozen = cursor.frozen;
+        page.next = match (&cursor.frozen, cursor.after) {
+            (_, Some(i64::MIN)) => None,
+            (Some(frozen), _) => Some(Place::List(frozen.offset)),
+            (None, after) => Some(Place::Walk(cursor.order, after)),
+        };
+        let step = u32::try_from(step).unwrap_or(u32::MAX);
+        let offset = rest.offset.saturating_add(step);
+        page.rest = (offset < rest.length).then_some(Frozen { offset, ..rest });
+        page
+    }
+
+    /// The links to the pages beside this one.
+    pub(super) fn links(
+        &self,
+        ctx: &Context,
+        request: &SearchRequest,
+        asked: &Asked,
+    ) -> Result<Vec<(&'static str, String)>, Outcome> {
+        let next = self.next.or(self.rest.map(|_| Place::End));
+        let places = [
+            ("first", self.first, None),
+            ("previous", self.previous, None),
+            ("next", next, self.rest),
+        ];
+        let mut links = Vec::new();
+        for (relation, place, rest) in places {
+            if let Some(place) = place {
+                let mut cursor = self.cursor(asked, Some(place));
+                cursor.rest = rest;
+                links.push((relation, seal(ctx, request, asked, &cursor)?));
+            }
+        }
+        Ok(links)
+    }
+
+    fn cursor(&self, asked: &Asked, place: Option<Place>) -> Cursor {
+        let mut cursor = Cursor {
+            query: asked.text.clone(),
+            order: Order::NewestFirst,
+            after: None,
+            high_water: self.high_water,
+            total: self.total,
+            driver: self.driver,
+            frozen: self.frozen,
+            rest: None,
+        };
+        match place {
+            None => {}
+            Some(Place::Walk(order, after)) => {
+                cursor.order = order;
+                cursor.after = after;
+            }
+            Some(Place::List(offset)) => {
+                cursor.frozen = self.frozen.map(|frozen| Frozen { offset, ..frozen });
+            }
+            Some(Place::End) => cursor.after = Some(i64::MIN),
+        }
+        cursor
+    }
 }
 
 /// A link's query: the cursor, and what the client said about the representation.
-fn link_query(sent: &str, sealed: String) -> String {
-    let mut pairs = query::pairs(sent);
+fn seal(
+    ctx: &Context,
+    request: &SearchRequest,
+    asked: &Asked,
+    cursor: &Cursor,
+) -> Result<String, Outcome> {
+    let key = ctx.records.indexer().cursor_key();
+    let sealed = key.seal(&request.scope.path(), cursor, ctx.records.random());
+    let sealed = sealed.map_err(|error| Outcome::internal(error.to_string()))?;
+    let mut pairs = query::pairs(&asked.sent);
     pairs.retain(|(name, _)| REPRESENTATION.contains(&name.as_str()));
     pairs.push((CURSOR.to_owned(), sealed));
-    query::encode(&pairs)
+    Ok(query::encode(&pairs))
 }

@@ -81,7 +81,7 @@ async fn resolve_one(
         };
         if address.resource_type == resource_type
             && !found.contains(address)
-            && search::matches(ctx, &query, resource)
+            && search::matches(ctx, grant, &query, resource).await?
         {
             found.push(address.clone());
         }

@@ -2,9 +2,81 @@
 //!
 //! Spec: <https://hl7.org/fhir/R4/search.html#return>.
 
+use crate::conformance::registry::Registry;
+use crate::fhir::resource_type::ResourceType;
 use crate::outcome::Issue;
-use crate::search::parse::refusal::malformed;
+use crate::search::include::Include;
+use crate::search::parse::refusal::{malformed, unsupported};
 use crate::search::query::{ResultOptions, Summary, Total};
+use crate::search::sort::{SortKey, is_sortable};
+
+/// Keys that a result may be sorted by.
+const SORT_KEYS_MAX: usize = 8;
+
+/// `_include` and `_revinclude` that a query may have.
+const INCLUDES_MAX: usize = 32;
+
+/// Reads `_include` or `_revinclude`; false when it is neither.
+pub(super) fn read_include(
+    result: &mut ResultOptions,
+    (name, modifier): (&str, Option<&str>),
+    value: &str,
+    registry: &Registry,
+) -> Result<bool, Issue> {
+    let is_reverse = match name {
+        "_include" => false,
+        "_revinclude" => true,
+        _ => return Ok(false),
+    };
+    let is_iterated = match modifier {
+        None => false,
+        // The name that drafts of R4 had for it.
+        Some("iterate" | "recurse") => true,
+        Some(_) => return Err(unsupported(name, "may have the modifier iterate only")),
+    };
+    if result.includes.len() == INCLUDES_MAX {
+        return Err(malformed(name, "is given too often"));
+    }
+    let include = Include::parse(value, is_reverse, is_iterated, registry)
+        .map_err(|reason| malformed(name, &reason))?;
+    result.includes.push(include);
+    Ok(true)
+}
+
+/// Reads `_sort`.
+pub(super) fn read_sort(
+    result: &mut ResultOptions,
+    value: &str,
+    resource_type: ResourceType,
+    registry: &Registry,
+) -> Result<(), Issue> {
+    let name = "_sort";
+    if !result.sort.is_empty() {
+        return Err(malformed(name, "may be given only once"));
+    }
+    let mut keys = Vec::new();
+    for text in value.split(',') {
+        let code = text.strip_prefix('-').unwrap_or(text);
+        let parameter = registry.search_parameter(resource_type, code);
+        let parameter = parameter.filter(|one| one.expression.is_some() && is_sortable(one.kind));
+        let Some(parameter) = parameter else {
+            let reason = format!(
+                "is a list of search parameters of {resource_type} that have an order, each with \
+                 '-' in front to have the largest first"
+            );
+            return Err(malformed(name, &reason));
+        };
+        keys.push(SortKey {
+            code: parameter.code.clone(),
+            is_descending: code.len() < text.len(),
+        });
+    }
+    if keys.len() > SORT_KEYS_MAX {
+        return Err(malformed(name, "has too many parameters"));
+    }
+    result.sort = keys;
+    Ok(())
+}
 
 /// Reads a parameter about the result; false when it is none.
 pub(super) fn read(result: &mut ResultOptions, name: &str, value: &str) -> Result<bool, Issue> {
@@ -48,6 +120,26 @@ pub(super) fn read(result: &mut ResultOptions, name: &str, value: &str) -> Resul
                 return Err(malformed(name, "is a list of element names"));
             }
             result.elements.extend(elements.map(Into::into));
+        }
+        "_explain" => {
+            result.is_explained = match value {
+                "true" => true,
+                "false" => false,
+                _ => return Err(malformed(name, "is true or false")),
+            };
+        }
+        "_contained" => match value {
+            "false" => {}
+            "true" | "both" => {
+                let reason = "is false: contained resources are found by what contains them only";
+                return Err(unsupported(name, reason));
+            }
+            _ => return Err(malformed(name, "is false, true or both")),
+        },
+        "_containedType" => {
+            if !matches!(value, "container" | "contained") {
+                return Err(malformed(name, "is container or contained"));
+            }
         }
         _ => return Ok(false),
     }

@@ -1,0 +1,290 @@
+//! Finding what meets queries: plans, walks, counts, verification.
+//!
+//! Several queries, each on a type of its own, are one walk. Nothing here knows of pages' links.
+
+use crate::access::Grant;
+use crate::access::records::{Page, Stored};
+use crate::fhir::resource_type::ResourceType;
+use crate::interaction::Context;
+use crate::outcome::Outcome;
+use crate::outcome::kind::Kind;
+use crate::search::cursor::Cursor;
+use crate::search::lower::{COUNT_LIMIT, Lowered};
+use crate::search::plan::{Order, Plan, Predicate, Window};
+use crate::search::query::{Query, ResultOptions, Summary, Total};
+
+/// Queries, and the plan that finds what meets them.
+pub(super) struct Matching {
+    queries: Vec<Query>,
+    /// The plan.
+    pub(super) plan: Plan,
+    /// Which condition drives, where there was a choice.
+    pub(super) driver: Option<u8>,
+    /// How many candidates each choice had, as far as they were counted.
+    pub(super) counts: Vec<u64>,
+}
+
+/// Which part of the matches is wanted.
+#[derive(Debug)]
+pub(super) struct Walk {
+    /// Only matches behind this creation sequence.
+    pub(super) after: Option<i64>,
+    /// Only matches that there were when the first page was made.
+    pub(super) high_water: Option<i64>,
+    /// Towards newer matches: a page before.
+    pub(super) is_backward: bool,
+    /// How many matches a page holds.
+    pub(super) page_size: usize,
+}
+
+/// Matches of a page.
+#[derive(Debug, Default)]
+pub(super) struct FoundPage {
+    /// The matches, in the order of the walk.
+    pub(super) matches: Vec<Stored>,
+    /// Whether there are more behind them.
+    pub(super) has_more: bool,
+}
+
+impl Walk {
+    /// The walk that a cursor stands for, or one from the beginning.
+    pub(super) fn of(cursor: Option<&Cursor>, page_size: usize) -> Self {
+        Self {
+            after: cursor.and_then(|cursor| cursor.after),
+            high_water: cursor.map(|cursor| cursor.high_water),
+            is_backward: cursor.is_some_and(|cursor| cursor.order == Order::OldestFirst),
+            page_size,
+        }
+    }
+}
+
+impl Matching {
+    /// Plans queries whose relations are resolved. `restriction` holds for every match; `driver`
+    /// is what an earlier page found best.
+    pub(super) async fn new(
+        ctx: &Context,
+        grant: &Grant,
+        queries: Vec<Query>,
+        (restriction, driver): (Option<Predicate>, Option<u8>),
+    ) -> Result<Self, Outcome> {
+        let indexer = ctx.records.indexer();
+        let mut all: Vec<Lowered> = queries.iter().map(|query| query.lower(&indexer)).collect();
+        if let Some(restriction) = restriction {
+            for lowered in &mut all {
+                lowered.restrict(restriction.clone());
+            }
+        }
+        if let ([only], Some(place)) = (all.as_slice(), driver) {
+            return Ok(Self {
+                plan: only.plan_by(place),
+                queries,
+                driver,
+                counts: Vec::new(),
+            });
+        }
+        let (mut plans, mut counts) = (Vec::with_capacity(all.len()), Vec::new());
+        for lowered in &all {
+            counts.clear();
+            for candidate in lowered.candidates() {
+                counts.push(ctx.records.count(grant, &candidate, COUNT_LIMIT).await?);
+            }
+            plans.push(lowered.plan(&counts));
+        }
+        let driver = (all.len() == 1 && !counts.is_empty()).then(|| Lowered::smallest(&counts));
+        Ok(Self {
+            queries,
+            plan: Plan::union(plans),
+            driver,
+            counts,
+        })
+    }
+
+    /// Whether keys leave something open.
+    pub(super) fn needs_verification(&self) -> bool {
+        self.queries.iter().any(Query::needs_verification)
+    }
+
+    fn query_of(&self, resource_type: ResourceType) -> Option<&Query> {
+        let mut queries = self.queries.iter();
+        queries.find(|query| query.resource_type == resource_type)
+    }
+
+    fn holds(&self, ctx: &Context, stored: &Stored) -> Result<bool, Outcome> {
+        let Some(query) = self.query_of(stored.version.address.resource_type) else {
+            return Ok(false);
+        };
+        if !query.needs_verification() {
+            return Ok(true);
+        }
+        let last_updated_ms = stored.version.last_updated_ms;
+        let indexer = ctx.records.indexer();
+        Ok(query.verify(&stored.resource()?, last_updated_ms, &indexer))
+    }
+
+    /// Walks until the page is full.
+    pub(super) async fn page(
+        &self,
+        ctx: &Context,
+        grant: &Grant,
+        walk: &Walk,
+    ) -> Result<FoundPage, Outcome> {
+        let mut page = FoundPage::default();
+        let mut window = Window {
+            order: if walk.is_backward {
+                Order::OldestFirst
+            } else {
+                Order::NewestFirst
+            },
+            after: walk.after,
+            high_water: walk.high_water,
+            // One more than the page holds tells whether there is another page.
+            limit: walk.page_size + 1,
+            examined_max: ctx.settings.limits.examined_max,
+        };
+        let mut examined = 0;
+        loop {
+            let found = ctx.records.find(grant, &self.plan, &window).await?;
+            let is_last = found.found < window.limit && found.stopped_at.is_none();
+            let last = found.last;
+            examined += found.found;
+            for stored in found.matches {
+                if !self.holds(ctx, &stored)? {
+                    continue;
+                }
+                if page.matches.len() == walk.page_size {
+                    page.has_more = true;
+                    return Ok(page);
+                }
+                page.matches.push(stored);
+            }
+            if is_last {
+                return Ok(page);
+            }
+            if found.stopped_at.is_some() || examined > window.examined_max {
+                return Err(too_costly(window.examined_max));
+            }
+            window.after = last.or(window.after);
+        }
+    }
+
+    /// Gives every match to `visit`, newest first; without `needs_body` they may be unopened.
+    /// False when there are more than `limit`.
+    pub(super) async fn each(
+        &self,
+        ctx: &Context,
+        grant: &Grant,
+        (limit, needs_body): (usize, bool),
+        visit: &mut (dyn FnMut(Stored) -> Result<(), Outcome> + Send),
+    ) -> Result<bool, Outcome> {
+        let is_opened = needs_body || self.needs_verification();
+        let limits = &ctx.settings.limits;
+        let mut window = Window {
+            order: Order::NewestFirst,
+            after: None,
+            high_water: None,
+            limit: limits.page_max,
+            examined_max: limits.examined_max,
+        };
+        let (mut visited, mut examined) = (0, 0);
+        loop {
+            let found = self.step(ctx, grant, &window, is_opened).await?;
+            let is_last = found.found < window.limit && found.stopped_at.is_none();
+            window.after = found.last.or(window.after);
+            examined += found.found;
+            for stored in found.matches {
+                if is_opened && !self.holds(ctx, &stored)? {
+                    continue;
+                }
+                if visited == limit {
+                    return Ok(false);
+                }
+                visited += 1;
+                visit(stored)?;
+            }
+            if is_last {
+                return Ok(true);
+            }
+            if found.stopped_at.is_some() || examined > window.examined_max {
+                return Err(too_costly(window.examined_max));
+            }
+        }
+    }
+
+    async fn step(
+        &self,
+        ctx: &Context,
+        grant: &Grant,
+        window: &Window,
+        is_opened: bool,
+    ) -> Result<Page, Outcome> {
+        if is_opened {
+            return ctx.records.find(grant, &self.plan, window).await;
+        }
+        let found = ctx.records.find_sealed(grant, &self.plan, window).await?;
+        let (count, last) = (found.versions.len(), found.versions.last());
+        let last = last.map(|version| version.sequence);
+        let sealed = found.versions.into_iter().map(|version| Stored {
+            version,
+            json: bytes::Bytes::new(),
+        });
+        Ok(Page {
+            matches: sealed.collect(),
+            found: count,
+            last,
+            stopped_at: found.stopped_at,
+        })
+    }
+
+    /// How many match, up to `limit`.
+    pub(super) async fn count(
+        &self,
+        ctx: &Context,
+        grant: &Grant,
+        limit: u64,
+    ) -> Result<u64, Outcome> {
+        if !self.needs_verification() {
+            return ctx.records.count(grant, &self.plan, limit).await;
+        }
+        let mut counted = 0;
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut visit = |_stored: Stored| {
+            counted += 1;
+            Ok(())
+        };
+        self.each(ctx, grant, (most, true), &mut visit).await?;
+        Ok(counted)
+    }
+
+    /// How many match: exact up to a limit, or as far as the client wants it. None where finding
+    /// out costs more than it may.
+    pub(super) async fn total(
+        &self,
+        ctx: &Context,
+        grant: &Grant,
+        result: &ResultOptions,
+    ) -> Result<Option<u64>, Outcome> {
+        let is_count = result.summary == Some(Summary::Count) || result.count == Some(0);
+        let limit = match result.total {
+            Some(Total::None) if !is_count => return Ok(None),
+            Some(Total::Accurate) => u64::MAX,
+            _ if is_count => u64::MAX,
+            _ => ctx.settings.limits.total_max + 1,
+        };
+        match self.count(ctx, grant, limit).await {
+            // A total that stopped at the limit would be wrong: none is given instead.
+            Ok(counted) => Ok((counted < limit).then_some(counted)),
+            Err(refused) if refused.kind == Kind::TooCostly && !is_count => Ok(None),
+            Err(refused) => Err(refused),
+        }
+    }
+}
+
+fn too_costly(examined_max: usize) -> Outcome {
+    Outcome::new(
+        Kind::TooCostly,
+        format!(
+            "More than {examined_max} resources would have to be examined: add a condition that \
+             fewer resources meet, such as a patient, a code or an identifier."
+        ),
+    )
+}
