@@ -6,6 +6,8 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use vesta::conformance::registry::Registry;
+use vesta::conformance::search_parameter::{ParameterKind, SearchParameter};
 
 use crate::support::mongod::Mongod;
 use crate::support::server::{Backend, TestServer, entry, on_both_stores, patient};
@@ -59,27 +61,35 @@ async fn the_statement_names_every_type_and_interaction(backend: Backend) {
 }
 
 /// A value that fits parameters of a type.
-fn sample_value(kind: &str) -> &'static str {
-    match kind {
-        "number" => "1",
-        "date" => "2020-01-31",
-        "reference" => "Patient/1",
-        "quantity" => "5.4|http://unitsofmeasure.org|mg",
-        "uri" => "http://example.org/x",
+fn sample_value(parameter: &SearchParameter) -> String {
+    let of_kind = |kind| match kind {
+        ParameterKind::Number => "1",
+        ParameterKind::Date => "2020-01-31",
+        ParameterKind::Reference => "Patient/1",
+        ParameterKind::Quantity => "5.4|http://unitsofmeasure.org|mg",
+        ParameterKind::Uri => "http://example.org/x",
         _ => "x",
+    };
+    if parameter.kind != ParameterKind::Composite {
+        return of_kind(parameter.kind).to_owned();
     }
+    let components = parameter.components.iter();
+    let values: Vec<_> = components.map(|one| of_kind(one.kind)).collect();
+    values.join("$")
 }
 
 async fn every_claimed_search_parameter_is_served(backend: Backend) {
     let server = TestServer::start(backend).await;
     let statement = statement(&server).await;
+    let registry = Registry::load().unwrap();
     for name in ["Patient", "Observation", "ValueSet", "RiskAssessment"] {
         let parameters = of_type(&statement, name)["searchParam"].as_array().unwrap();
         assert!(parameters.len() > 5, "{name}");
         let searches = parameters.iter().map(|parameter| {
-            let value = sample_value(parameter["type"].as_str().unwrap());
-            let parameter = parameter["name"].as_str().unwrap();
-            entry("GET", &format!("{name}?{parameter}={value}"), None)
+            let code = parameter["name"].as_str().unwrap();
+            let defined = registry.search_parameter(name.parse().unwrap(), code);
+            let value = sample_value(defined.unwrap());
+            entry("GET", &format!("{name}?{code}={value}"), None)
         });
         let searches: Vec<_> = searches.collect();
         let sent = json!({ "resourceType": "Bundle", "type": "batch", "entry": searches });

@@ -101,8 +101,10 @@ fn files(directory: &Path) -> Vec<PathBuf> {
 
 /// What the store consists of: names and raw bytes.
 async fn raw(server: &TestServer) -> Vec<(String, Vec<u8>)> {
+    // The control socket is no file.
     let files = files(server.directory()).into_iter();
     let mut raw: Vec<_> = files
+        .filter(|path| path.is_file())
         .map(|path| (path.display().to_string(), fs::read(&path).unwrap()))
         .collect();
     let Some(database) = server.database() else {
