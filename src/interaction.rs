@@ -81,7 +81,9 @@ impl Context {
             return Err(Outcome::with_issues(Kind::Unprocessable, issues));
         }
         self.check_search_parameter(resource)?;
-        if !transaction::rewrite::conditional_references(resource).is_empty() {
+        if !transaction::rewrite::conditional_references(resource, &self.settings.base_url)
+            .is_empty()
+        {
             return Err(Outcome::new(
                 Kind::Unprocessable,
                 "Conditional references (Type?criteria) are resolved in the resources of a \

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct Limits {
     /// Bytes of a request body, after decompression.
     pub body_bytes_max: usize,
+    /// Bytes of what the reads of one transaction or batch may answer with.
+    pub answer_bytes_max: usize,
     /// Entries of a transaction or batch.
     pub bundle_entries_max: usize,
     /// Operations of one patch.
@@ -54,6 +56,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body_bytes_max: 64 << 20,
+            answer_bytes_max: 128 << 20,
             bundle_entries_max: 50_000,
             patch_operations_max: 1_000,
             depth_max: 64,

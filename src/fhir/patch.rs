@@ -62,15 +62,8 @@ impl fmt::Display for PatchError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Refusal(PatchFailure, &'static str);
 
-/// Reads a JSON Patch. FHIR's JSON has no empty arrays; a patch that changes nothing is one.
+/// Reads a JSON Patch.
 pub fn read(bytes: &[u8], limits: json::Limits) -> Result<Node, json::JsonError> {
-    if bytes
-        .iter()
-        .filter(|byte| !byte.is_ascii_whitespace())
-        .eq(b"[]")
-    {
-        return Ok(Node::Array(Vec::new()));
-    }
     json::parse(bytes, limits)
 }
 

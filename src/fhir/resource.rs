@@ -20,9 +20,9 @@ pub enum Node {
     Number(CompactString),
     /// A string, unescaped.
     String(CompactString),
-    /// An array; never empty when it was read.
+    /// An array; never empty when it was validated.
     Array(Vec<Node>),
-    /// An object; never empty when it was read.
+    /// An object; never empty when it was validated.
     Object(Object),
 }
 

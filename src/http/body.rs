@@ -68,18 +68,30 @@ pub async fn resource(
 
 /// Reads a body as a patch: JSON Patch or FHIRPath Patch by its content type.
 pub async fn patch(state: &AppState, headers: &HeaderMap, body: Body) -> Result<Patch, Outcome> {
-    if format::content_mime(headers)? == "application/json-patch+json" {
+    let mime = format::content_mime(headers)?;
+    if mime == "application/json-patch+json" {
         let bytes = read(state, body).await?;
         return json_patch(state, &bytes).map(Patch::Json);
     }
-    let parameters = resource(state, headers, body).await?;
+    let format = format::of_content(headers).map_err(|_other| no_patch())?;
+    let bytes = read(state, body).await?;
+    let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+    if format == Format::Json && first == Some(&b'[') {
+        return json_patch(state, &bytes).map(Patch::Json);
+    }
+    let parameters = parse(state, format, &bytes)?;
     if parameters.resource_type().name() != "Parameters" {
-        return Err(Outcome::new(
-            Kind::UnsupportedMediaType,
-            "A patch is application/json-patch+json, or a Parameters resource (FHIRPath Patch).",
-        ));
+        return Err(no_patch());
     }
     Ok(Patch::Fhirpath(parameters))
+}
+
+fn no_patch() -> Outcome {
+    Outcome::new(
+        Kind::UnsupportedMediaType,
+        "A patch is application/json-patch+json, or a Parameters resource (FHIRPath Patch) as \
+         application/fhir+json or application/fhir+xml.",
+    )
 }
 
 fn json_patch(state: &AppState, bytes: &[u8]) -> Result<Node, Outcome> {

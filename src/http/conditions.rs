@@ -26,8 +26,11 @@ pub fn precondition(headers: &HeaderMap) -> Result<Precondition, Outcome> {
             "On a write, If-None-Match can only be *: write unless it exists.",
         ));
     }
+    let if_match = text(headers, &IF_MATCH)?;
+    let if_match_any = if_match.is_some_and(|value| value.trim() == "*");
     Ok(Precondition {
-        if_match: versions(text(headers, &IF_MATCH)?, "If-Match")?,
+        if_match: versions(if_match.filter(|_| !if_match_any), "If-Match")?,
+        if_match_any,
         if_none_match_any: if_none_match.is_some(),
     })
 }
@@ -81,9 +84,16 @@ pub fn versions(value: Option<&str>, header: &str) -> Result<Vec<i64>, Outcome> 
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Outcome> {
-    let Some(value) = headers.get(name) else {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else {
         return Ok(None);
     };
+    if values.next().is_some() {
+        return Err(Outcome::new(
+            Kind::Invalid,
+            format!("The header {name} stands here twice: it could mean either."),
+        ));
+    }
     value.to_str().map(Some).map_err(|_not_ascii| {
         Outcome::new(
             Kind::Malformed,

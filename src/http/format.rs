@@ -161,9 +161,14 @@ pub fn content_mime(headers: &HeaderMap) -> Result<String, Outcome> {
 }
 
 fn content_media(headers: &HeaderMap) -> Result<Media, Outcome> {
-    let text = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    let text = values.next().and_then(|value| value.to_str().ok());
+    if values.next().is_some() {
+        return Err(Outcome::new(
+            Kind::Invalid,
+            "The header Content-Type stands here twice: the body could be either.",
+        ));
+    }
     text.and_then(Media::parse).ok_or_else(|| {
         Outcome::new(
             Kind::UnsupportedMediaType,

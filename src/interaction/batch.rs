@@ -4,12 +4,14 @@
 //! entries is promised, as the spec has it.
 //! Spec: <https://hl7.org/fhir/R4/http.html#brules>.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use futures::StreamExt;
 use futures::stream;
 
 use crate::access::Grant;
 use crate::interaction::Context;
-use crate::interaction::bundle::{EntryAnswer, EntryRequest, Verb};
+use crate::interaction::bundle::{EntryAnswer, EntryRequest, Room, Verb};
 use crate::interaction::create::{CreateRequest, create};
 use crate::interaction::delete::{DeleteRequest, delete};
 use crate::interaction::fetch::{FetchRequest, fetch};
@@ -34,18 +36,30 @@ pub async fn batch(
     grant: &Grant,
     request: BatchRequest,
 ) -> Result<Vec<EntryAnswer>, Outcome> {
+    let is_full = &AtomicBool::new(false);
+    let mut room = Room::new(ctx);
+    let refusal = &room.refusal();
     let work = request.entries.into_iter().map(|entry| async move {
         match entry {
+            Ok(entry)
+                if matches!(entry.verb, Verb::Get { .. }) && is_full.load(Ordering::Relaxed) =>
+            {
+                EntryAnswer::Failed(refusal.clone())
+            }
             Ok(entry) => carry_out(ctx, grant, entry.verb)
                 .await
                 .unwrap_or_else(EntryAnswer::Failed),
             Err(outcome) => EntryAnswer::Failed(outcome),
         }
     });
-    Ok(stream::iter(work)
-        .buffered(ENTRIES_AT_ONCE_MAX)
-        .collect()
-        .await)
+    let mut answers = Vec::new();
+    let mut done = stream::iter(work).buffered(ENTRIES_AT_ONCE_MAX);
+    while let Some(answer) = done.next().await {
+        let taken = room.take(&answer);
+        is_full.store(room.is_full(), Ordering::Relaxed);
+        answers.push(taken.map_or_else(EntryAnswer::Failed, |()| answer));
+    }
+    Ok(answers)
 }
 
 async fn carry_out(ctx: &Context, grant: &Grant, verb: Verb) -> Result<EntryAnswer, Outcome> {

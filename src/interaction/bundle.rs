@@ -6,6 +6,8 @@
 mod answer;
 mod entry;
 mod envelope;
+mod room;
 
 pub use answer::{EntryAnswer, write};
 pub use entry::{BundleRequest, EntryRequest, Verb, read_bundle};
+pub use room::Room;

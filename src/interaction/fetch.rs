@@ -50,6 +50,14 @@ pub async fn fetch(
     cut(ctx, answer, &subset)
 }
 
+/// The resource whose version or history a url names.
+pub fn instance_of(url: &str) -> Option<Address> {
+    let path = url.split('?').next()?;
+    let mut segments = path.split('/').filter(|segment| !segment.is_empty());
+    let (name, id) = (segments.next()?, segments.next()?);
+    address(name, id).ok()
+}
+
 /// Shows the part of an answer that the url asks for.
 fn cut(ctx: &Context, answer: EntryAnswer, subset: &Subset) -> Result<EntryAnswer, Outcome> {
     if matches!(subset, Subset::Whole | Subset::Count) {
@@ -157,7 +165,7 @@ async fn fetch_history(
     path: &str,
     query: &str,
 ) -> Result<EntryAnswer, Outcome> {
-    let request = HistoryRequest::read(scope, query)?;
+    let request = HistoryRequest::read(ctx, scope, query)?;
     let response = history::history(ctx, grant, request).await?;
     Ok(EntryAnswer::Made(
         history::to_bundle(ctx, path, query, &response).into(),

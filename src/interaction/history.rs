@@ -7,6 +7,8 @@ mod text;
 
 pub use text::to_bundle;
 
+use std::collections::HashSet;
+
 use crate::access::Grant;
 use crate::access::records::Stored;
 use crate::fhir::date::PartialDate;
@@ -15,7 +17,7 @@ use crate::interaction::Context;
 use crate::interaction::read::not_found;
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
-use crate::store::{HistoryPosition, HistoryScope, HistoryWindow};
+use crate::store::{Address, HistoryPosition, HistoryScope, HistoryWindow};
 
 /// Which history, and which part of it.
 #[derive(Debug, Clone)]
@@ -34,8 +36,8 @@ pub struct HistoryRequest {
 
 impl HistoryRequest {
     /// Reads the parameters of a history from its query string.
-    pub fn read(scope: HistoryScope, query: &str) -> Result<Self, Outcome> {
-        text::read_parameters(scope, query)
+    pub fn read(ctx: &Context, scope: HistoryScope, query: &str) -> Result<Self, Outcome> {
+        text::read_parameters(ctx, scope, query)
     }
 }
 
@@ -46,8 +48,8 @@ pub struct HistoryResponse {
     pub versions: Vec<Stored>,
     /// How many the whole history has.
     pub total: u64,
-    /// Where the next page begins; `None` on the last one.
-    pub next: Option<HistoryPosition>,
+    /// Where the next page begins, sealed; `None` on the last one.
+    pub next: Option<String>,
 }
 
 /// Reads a history.
@@ -68,7 +70,7 @@ pub async fn history(
         limit: count + 1,
     };
     if let Some(at) = request.at {
-        return history_at(ctx, grant, &request, at).await;
+        return history_at(ctx, grant, &request, (at, count)).await;
     }
     let total = ctx
         .records
@@ -85,13 +87,7 @@ pub async fn history(
         ..window
     };
     let mut versions = ctx.records.history(grant, &request.scope, &window).await?;
-    let more = versions.len() > count;
-    versions.truncate(count);
-    let next = if more {
-        versions.last().map(position)
-    } else {
-        None
-    };
+    let next = cut(ctx, &request.scope, &mut versions, count)?;
     Ok(HistoryResponse {
         versions,
         total,
@@ -99,52 +95,79 @@ pub async fn history(
     })
 }
 
+/// Cuts what was read to a page; where the next one begins.
+fn cut(
+    ctx: &Context,
+    scope: &HistoryScope,
+    versions: &mut Vec<Stored>,
+    count: usize,
+) -> Result<Option<String>, Outcome> {
+    let has_more = versions.len() > count;
+    versions.truncate(count);
+    let last = versions.last().map(position).filter(|_| has_more);
+    last.map(|place| text::seal(ctx, scope, place)).transpose()
+}
+
 /// `_at`: what was current at some point of a period is what was written in it, and, of every
-/// resource, the last version written before it.
+/// resource, the last version written before it. Every page walks the versions from the newest on:
+/// which version was the last before the period shows in no other way.
 async fn history_at(
     ctx: &Context,
     grant: &Grant,
     request: &HistoryRequest,
-    at: PartialDate,
+    (at, count): (PartialDate, usize),
 ) -> Result<HistoryResponse, Outcome> {
-    let HistoryScope::Instance(_) = &request.scope else {
-        return Err(Outcome::new(
-            Kind::Unsupported,
-            "_at is served on the history of a single resource; use _since on a type or system.",
-        ));
-    };
-    let mut versions = Vec::new();
+    let limits = &ctx.settings.limits;
+    let is_instance = matches!(request.scope, HistoryScope::Instance(_));
+    let mut before: HashSet<Address, foldhash::fast::RandomState> = HashSet::default();
+    let (mut versions, mut total, mut examined) = (Vec::new(), 0, 0);
+    let mut is_on_page = request.after.is_none();
     let mut after = None;
     loop {
         let window = HistoryWindow {
             since_ms: None,
             until_ms: Some(at.high_ms - 1),
             after,
-            limit: ctx.settings.limits.page_max,
+            limit: limits.page_max,
         };
         let page = ctx.records.history(grant, &request.scope, &window).await?;
         after = page.last().map(position);
-        let is_last = page.len() < window.limit;
+        examined += page.len();
+        let mut is_last = page.len() < window.limit;
         for version in page {
             let is_before = version.version.last_updated_ms < at.low_ms;
-            versions.push(version);
             if is_before {
-                return Ok(whole(versions));
+                is_last |= is_instance;
+                let is_older = !before.insert(version.version.address.clone());
+                if is_older || (version.is_deleted() && !is_instance) {
+                    continue;
+                }
+            }
+            total += 1;
+            let place = position(&version);
+            if is_on_page && versions.len() <= count {
+                versions.push(version);
+            }
+            is_on_page |= request.after == Some(place);
+            if is_before && is_instance {
+                break;
             }
         }
         if is_last {
-            return Ok(whole(versions));
+            break;
+        }
+        if examined >= limits.examined_max {
+            let text = "_at has to look at too many versions: ask for the history of one resource, \
+                        or for an earlier time.";
+            return Err(Outcome::new(Kind::TooCostly, text));
         }
     }
-}
-
-fn whole(versions: Vec<Stored>) -> HistoryResponse {
-    let total = u64::try_from(versions.len()).unwrap_or(u64::MAX);
-    HistoryResponse {
+    let next = cut(ctx, &request.scope, &mut versions, count)?;
+    Ok(HistoryResponse {
         versions,
         total,
-        next: None,
-    }
+        next,
+    })
 }
 
 fn position(stored: &Stored) -> HistoryPosition {

@@ -72,7 +72,7 @@ pub fn gone(stored: &Stored) -> Outcome {
     Outcome::new(
         Kind::Gone,
         format!(
-            "This {} was deleted in version {}.",
+            "This {} was deleted or erased; version {} holds nothing.",
             stored.version.address.resource_type, stored.version.version_id
         ),
     )

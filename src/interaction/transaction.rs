@@ -5,10 +5,11 @@
 //! Spec: <https://hl7.org/fhir/R4/http.html#trules>.
 
 mod identity;
+mod link;
+mod read;
 mod reference;
 pub(super) mod rewrite;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::access::Grant;
@@ -16,10 +17,10 @@ use crate::access::records::{Change, Stored};
 use crate::fhir::resource::Resource;
 use crate::interaction::Context;
 use crate::interaction::bundle::{EntryAnswer, EntryRequest, Verb};
-use crate::interaction::fetch::{FetchRequest, fetch};
 use crate::interaction::patch::{self, Patch, patch_of_document};
 use crate::interaction::stage::{Effect, Retry, Stage, Written};
 use crate::interaction::transaction::identity::Resolved;
+use crate::interaction::transaction::link::{Links, View};
 use crate::interaction::update;
 use crate::outcome::kind::Kind;
 use crate::outcome::{Issue, Outcome};
@@ -34,6 +35,9 @@ pub struct TransactionRequest {
     /// Marks set in the same commit, which fails when one was set since it was read.
     pub marks: Vec<Reservation>,
 }
+
+/// Characters of a client's own label that a message shows.
+const LABEL_CHARS_MAX: usize = 64;
 
 /// What an entry writes, links rewritten and validated.
 enum Content {
@@ -80,7 +84,8 @@ async fn stage_entries(
     entries: &Arc<[EntryRequest]>,
 ) -> Result<Vec<Staged>, Outcome> {
     let identities = identity::settle(ctx, grant, stage, entries).await?;
-    let mut links = identities.links(entries)?;
+    read::check(ctx, grant, entries, &identities).await?;
+    let mut links = identities.links(entries, &ctx.settings.base_url)?;
     let patches = patches(ctx, entries)?;
     let sources = (&**entries, patches.as_slice());
     reference::resolve(ctx, grant, sources, &identities, &mut links).await?;
@@ -97,7 +102,7 @@ fn patches(ctx: &Context, entries: &[EntryRequest]) -> Result<Vec<Option<Patch>>
     let read = |entry: &EntryRequest| match &entry.verb {
         Verb::Patch { document, .. } => patch_of_document(ctx, document.clone())
             .map(Some)
-            .map_err(|outcome| inside(outcome, entry.index)),
+            .map_err(|outcome| inside(outcome, entry)),
         _ => Ok(None),
     };
     entries.iter().map(read).collect()
@@ -109,7 +114,7 @@ async fn contents(
     ctx: &Context,
     entries: &Arc<[EntryRequest]>,
     (patches, resolved): (Vec<Option<Patch>>, &[Resolved]),
-    links: HashMap<String, String>,
+    links: Links,
 ) -> Result<Vec<Content>, Outcome> {
     let (ctx, entries) = (ctx.clone(), Arc::clone(entries));
     let currents: Vec<Option<Stored>> = resolved
@@ -124,25 +129,21 @@ async fn contents(
         let mut issues = Vec::new();
         let mut contents = Vec::with_capacity(entries.len());
         for ((entry, patch), current) in entries.iter().zip(patches).zip(currents) {
+            let links = links.seen_from(entry.full_url.as_deref());
             let (Verb::Post { resource, .. } | Verb::Put { resource, .. }) = &entry.verb else {
                 contents.push(match (patch, current) {
                     (Some(patch), Some(current)) => patched(&ctx, entry, (patch, &current), &links)
-                        .map_err(|outcome| inside(outcome, entry.index))?,
+                        .map_err(|outcome| inside(outcome, entry))?,
                     _ => Content::None,
                 });
                 continue;
             };
             let mut resource = resource.clone();
             rewrite::links(&mut resource, ctx.registry.shapes(), &links);
-            if issues.len() < issues_max
-                && let Err(outcome) = ctx.check_valid(&resource)
-            {
-                issues.extend(
-                    outcome
-                        .issues
-                        .into_iter()
-                        .map(|issue| placed(issue, entry.index)),
-                );
+            if issues.len() < issues_max {
+                let outcome = check(&ctx, &resource).err();
+                let found = outcome.into_iter().flat_map(|outcome| outcome.issues);
+                issues.extend(found.map(|issue| placed(issue, entry.index)));
             }
             contents.push(Content::Resource(resource));
         }
@@ -157,12 +158,23 @@ async fn contents(
         .map_err(|error| Outcome::internal(format!("preparing a transaction: {error}")))?
 }
 
+/// Refuses what breaks the definitions, and a link to an entry that there is not.
+fn check(ctx: &Context, resource: &Resource) -> Result<(), Outcome> {
+    if let Some(urn) = rewrite::unresolved(resource) {
+        let label: String = urn.chars().take(LABEL_CHARS_MAX).collect();
+        let text =
+            format!("No entry of the Bundle has the fullUrl {label} that a reference names.");
+        return Err(Outcome::new(Kind::Unprocessable, text));
+    }
+    ctx.check_valid(resource)
+}
+
 /// Rewrites the links that a patch brings in, and applies it.
 fn patched(
     ctx: &Context,
     entry: &EntryRequest,
     (mut patch, current): (Patch, &Stored),
-    links: &HashMap<String, String>,
+    links: &View<'_>,
 ) -> Result<Content, Outcome> {
     let Verb::Patch { condition, .. } = &entry.verb else {
         return Err(mismatch());
@@ -214,7 +226,7 @@ fn stage_one(
                 return Err(mismatch());
             };
             update::put(stage, (resource, condition), (current, address))
-                .map_err(|outcome| inside(outcome, entry.index))?
+                .map_err(|outcome| inside(outcome, entry))?
         }
         (Resolved::Patch(current), Content::Patched(after)) => {
             patch::stage_patched(stage, current, after)
@@ -234,7 +246,7 @@ fn bury(
         return Err(mismatch());
     };
     crate::interaction::delete::stage_found(stage, condition, found)
-        .map_err(|outcome| inside(outcome, entry.index))
+        .map_err(|outcome| inside(outcome, entry))
 }
 
 async fn answers(
@@ -245,6 +257,7 @@ async fn answers(
     committed: &[Stored],
 ) -> Result<Vec<EntryAnswer>, Outcome> {
     let mut answers: Vec<EntryAnswer> = Vec::with_capacity(entries.len());
+    let mut reads = read::Reads::new(ctx, committed.is_empty());
     for (entry, staged) in entries.iter().zip(staged) {
         let answer = match staged {
             Staged::Effects(effects) => {
@@ -261,38 +274,33 @@ async fn answers(
                 },
                 _ => return Err(mismatch()),
             },
-            Staged::Get => {
-                let Verb::Get {
-                    url,
-                    if_none_match,
-                    if_modified_since,
-                } = &entry.verb
-                else {
-                    return Err(mismatch());
-                };
-                let request = FetchRequest {
-                    url: url.clone(),
-                    if_none_match: if_none_match.clone(),
-                    if_modified_since: *if_modified_since,
-                };
-                // Everything is committed: a read that finds nothing is an answer, not a failure.
-                fetch(ctx, grant, request)
-                    .await
-                    .unwrap_or_else(EntryAnswer::Failed)
-            }
+            Staged::Get => reads.next(ctx, grant, entry).await?,
         };
         answers.push(answer);
     }
     Ok(answers)
 }
 
-/// The same failure, placed at its entry.
-fn inside(mut outcome: Outcome, index: usize) -> Outcome {
-    outcome.issues = outcome
-        .issues
-        .into_iter()
-        .map(|issue| placed(issue, index))
-        .collect();
+/// The same failure, placed at its entry: at the condition that does not hold, or the resource.
+fn inside(mut outcome: Outcome, entry: &EntryRequest) -> Outcome {
+    let index = entry.index;
+    let unmet = match &entry.verb {
+        _ if outcome.kind != Kind::PreconditionFailed => None,
+        Verb::Put { condition, .. }
+        | Verb::Patch { condition, .. }
+        | Verb::Delete { condition, .. } => Some(condition.member()),
+        Verb::Post { .. } => Some("ifNoneExist"),
+        Verb::Get { .. } => None,
+    };
+    for issue in &mut outcome.issues {
+        if let (Some(member), []) = (unmet, issue.expression.as_slice()) {
+            issue
+                .expression
+                .push(format!("Bundle.entry[{index}].request.{member}"));
+        } else {
+            *issue = placed(issue.clone(), index);
+        }
+    }
     outcome
 }
 

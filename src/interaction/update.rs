@@ -40,11 +40,24 @@ pub enum Target {
 pub struct Precondition {
     /// It is one of these (`If-Match`); empty for no condition.
     pub if_match: Vec<i64>,
+    /// There is one, whatever its version (`If-Match: *`).
+    pub if_match_any: bool,
     /// There is none (`If-None-Match: *`).
     pub if_none_match_any: bool,
 }
 
 impl Precondition {
+    /// The member of `Bundle.entry.request` that says it.
+    pub fn member(&self) -> &'static str {
+        if !self.if_match.is_empty() || self.if_match_any {
+            "ifMatch"
+        } else if self.if_none_match_any {
+            "ifNoneMatch"
+        } else {
+            "url"
+        }
+    }
+
     /// Refuses when the condition does not hold.
     pub fn check(&self, current: Option<&Stored>) -> Result<(), Outcome> {
         let present = current.filter(|stored| !stored.is_deleted());
@@ -54,10 +67,11 @@ impl Precondition {
                 "If-None-Match: * does not hold: the resource exists already.",
             ));
         }
-        if self.if_match.is_empty() {
+        if self.if_match.is_empty() && !self.if_match_any {
             return Ok(());
         }
         match present {
+            Some(_) if self.if_match_any => Ok(()),
             Some(stored) if self.if_match.contains(&stored.version.version_id) => Ok(()),
             Some(stored) => Err(Outcome::new(
                 Kind::PreconditionFailed,

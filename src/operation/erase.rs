@@ -37,7 +37,12 @@ pub async fn erase(
         ));
     }
     let versions = ctx.records.erase(grant, &request.address.id).await?;
-    if versions == 0 {
+    let is_erased = ctx
+        .records
+        .get(grant, &request.address)
+        .await?
+        .is_some_and(|stored| stored.is_deleted());
+    if versions == 0 && !is_erased {
         return Err(crate::interaction::read::not_found(&request.address));
     }
     Ok(EraseResponse { versions })

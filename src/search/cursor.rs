@@ -5,6 +5,8 @@
 //! in a link. It belongs to the type or compartment that was searched.
 //! Spec: <https://hl7.org/fhir/R4/http.html#paging>.
 
+mod place;
+
 use std::fmt;
 
 use aes_gcm::aead::{Aead, KeyInit, Payload};

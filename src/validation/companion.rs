@@ -49,6 +49,10 @@ impl<'a> Validator<'a> {
             return;
         }
         let items = node.items();
+        if items.is_empty() {
+            let text = format!("`_{name}` is an empty array: leave it out.");
+            self.report.error("structure", &here, text);
+        }
         let values = value.map_or(&[][..], Node::items);
         if value.is_some() && values.len() != items.len() {
             let text = format!(

@@ -136,7 +136,7 @@ async fn a_patch_that_cannot_be_read_is_refused(backend: Backend) {
     let answer = patch(&server, &path, JSON_PATCH, "[{").await;
     answer.assert_refused(400, "structure", "");
     let answer = patch(&server, &path, "application/merge-patch+json", "{}").await;
-    answer.assert_refused(415, "not-supported", "Content-Type");
+    answer.assert_refused(415, "not-supported", "json-patch");
     let answer = patch(
         &server,
         &path,

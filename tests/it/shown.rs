@@ -12,6 +12,11 @@ on_both_stores!(
     a_read_inside_a_bundle_shows_the_part_asked_for,
     searches_and_operations_inside_a_bundle,
     no_answer_is_kept_or_guessed_at,
+    a_write_is_answered_whatever_encoding_is_forbidden,
+    conditions_are_read_as_http_has_them,
+    the_history_of_many_resources_at_a_time,
+    a_patch_says_what_it_may_be,
+    all_problems_are_listed_with_one_status,
 );
 
 async fn a_form_says_how_the_answer_looks(backend: Backend) {
@@ -95,4 +100,125 @@ async fn no_answer_is_kept_or_guessed_at(backend: Backend) {
         assert_eq!(answer.header("cache-control"), "no-store", "{path}");
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
     }
+}
+
+async fn a_write_is_answered_whatever_encoding_is_forbidden(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    for encoding in ["identity;q=0", "*;q=0", "compress, identity;q=0.0"] {
+        let call = server
+            .request(Method::POST, "Patient")
+            .json(&patient("Encoded"));
+        let answer = call.header("accept-encoding", encoding).send().await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{encoding}");
+    }
+    let id = server.create(&patient("Pretty")).await;
+    let xml = server
+        .get(&format!("Patient/{id}?_format=xml&_pretty=true"))
+        .await;
+    assert!(xml.text().contains("\n  <name>"), "{}", xml.text());
+}
+
+async fn conditions_are_read_as_http_has_them(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    let mut resource = patient("Matched");
+    resource["id"] = json!("m");
+    let put = || server.request(Method::PUT, "Patient/m").json(&resource);
+    let absent = put().header("if-match", "*").send().await;
+    absent.assert_refused(412, "conflict", "no such resource");
+    assert_eq!(put().send().await.status, StatusCode::CREATED);
+    let present = put().header("if-match", "*").send().await;
+    assert_eq!(present.status, StatusCode::OK, "{}", present.text());
+    let create = || server.request(Method::POST, "Patient").json(&resource);
+    let twice = create()
+        .header("if-none-exist", "identifier=x|1")
+        .header("if-none-exist", "identifier=x|2");
+    twice.send().await.assert_refused(400, "invalid", "twice");
+    let twice = create().header("content-type", "application/fhir+xml");
+    twice.send().await.assert_refused(400, "invalid", "twice");
+}
+
+async fn the_history_of_many_resources_at_a_time(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    for id in ["a", "b"] {
+        for family in ["First", "Second"] {
+            let mut resource = patient(family);
+            resource["id"] = json!(id);
+            server.put(&format!("Patient/{id}"), &resource).await;
+        }
+    }
+    for scope in ["_history", "Patient/_history"] {
+        let all = server.get(&format!("{scope}?_at=2000")).await.json();
+        assert_eq!(all["total"], 0, "{all}");
+        // Far ahead of now, what is current is what was written last.
+        let first = server
+            .get(&format!("{scope}?_at=2999&_count=1"))
+            .await
+            .json();
+        assert_eq!(first["total"], 2, "{first}");
+        let next = first["link"][1]["url"].as_str().unwrap().to_owned();
+        let second = server.get(&next).await.json();
+        let entry = |page: &serde_json::Value| page["entry"][0]["fullUrl"].clone();
+        assert_ne!(entry(&first), entry(&second));
+        assert_eq!(second["entry"].as_array().unwrap().len(), 1);
+        let count = server.get(&format!("{scope}?_summary=count")).await.json();
+        assert_eq!(
+            (&count["total"], &count["entry"]),
+            (&json!(4), &json!(null))
+        );
+        let cursor = next.split_once("_cursor=").unwrap().1;
+        server
+            .get(&format!("Group/_history?_cursor={cursor}"))
+            .await
+            .assert_refused(400, "structure", "_cursor");
+        server
+            .get(&format!("{scope}?_cursor=AAAAAAAAAAEAAAAAAAAAAQAAAAAAAAAB"))
+            .await
+            .assert_refused(400, "structure", "_cursor");
+    }
+}
+
+async fn a_patch_says_what_it_may_be(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    let id = server.create(&patient("Patched")).await;
+    let patch = |content_type: &'static str, body: &'static str| {
+        let call = server.request(Method::PATCH, &format!("Patient/{id}"));
+        call.header("content-type", content_type).body(body)
+    };
+    let refused = patch("text/plain", "x").send().await;
+    refused.assert_refused(415, "not-supported", "application/json-patch+json");
+    assert!(refused.header("accept-patch").contains("json-patch"));
+    let options = server.request(Method::OPTIONS, "Patient/x").send().await;
+    assert!(options.header("accept-patch").contains("json-patch"));
+    let empty = r#"[{"op":"add","path":"/contact","value":[]},
+        {"op":"add","path":"/contact/-","value":{}},
+        {"op":"add","path":"/contact/0/gender","value":"other"}]"#;
+    let answer = patch("application/json", empty).send().await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    assert_eq!(answer.json()["contact"][0]["gender"], "other");
+}
+
+async fn all_problems_are_listed_with_one_status(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    let sent = json!({ "resourceType": "Patient", "name": [], "bogus": 1, "gender": "x" });
+    let refused = server.post("Patient", &sent).await;
+    for place in ["Patient.name", "Patient.bogus", "Patient.gender"] {
+        refused.assert_refused(422, "structure", "");
+        assert!(refused.text().contains(place), "{}", refused.text());
+    }
+    let xml = "<Patient xmlns=\"http://hl7.org/fhir\"><bogus value=\"1\"><deep/></bogus>\
+               <gender value=\"x\"/><other/></Patient>";
+    let call = server.request(Method::POST, "Patient");
+    let call = call
+        .header("content-type", "application/fhir+xml")
+        .body(xml);
+    let refused = call.send().await;
+    for place in ["Patient.bogus", "Patient.gender", "Patient.other"] {
+        assert_eq!(refused.status.as_u16(), 422, "{}", refused.text());
+        assert!(refused.text().contains(place), "{}", refused.text());
+    }
+    let empty = json!({});
+    let refused = server.post("Patient", &empty).await;
+    refused.assert_refused(400, "structure", "resourceType is missing");
+    let refused = server.post("Patient", &json!([])).await;
+    refused.assert_refused(400, "structure", "must be a JSON object");
 }

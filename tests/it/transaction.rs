@@ -18,6 +18,11 @@ on_both_stores!(
     two_resources_of_one_name_are_refused,
     links_in_patches_are_rewritten,
     reads_see_what_the_transaction_wrote,
+    a_read_that_fails_refuses_the_whole,
+    what_many_reads_answer_with_is_bounded,
+    references_mean_resources_of_their_own_server,
+    links_are_heeded_in_every_form_or_refused,
+    a_condition_that_does_not_hold_is_shown_in_its_place,
     twenty_thousand_entries_pass,
 );
 
@@ -192,7 +197,10 @@ async fn links_between_entries_are_rewritten_everywhere(backend: Backend) {
         &[
             named(entry("POST", "Basic", Some(&observation)), OID),
             named(entry("POST", "Patient", Some(&patient("Linked"))), URN),
-            entry("POST", "Basic", Some(&basic("Patient/relative"))),
+            named(
+                entry("POST", "Basic", Some(&basic("Patient/relative"))),
+                "http://elsewhere.example.org/fhir/Basic/1",
+            ),
             named(
                 entry("POST", "Patient", Some(&patient("Relative"))),
                 "http://elsewhere.example.org/fhir/Patient/relative",
@@ -386,13 +394,8 @@ async fn a_create_that_finds_what_another_entry_deletes_is_refused(backend: Back
 async fn two_resources_of_one_name_are_refused(backend: Backend) {
     let server = TestServer::start(backend).await;
     let post = |full_url: &str| named(entry("POST", "Patient", Some(&patient("X"))), full_url);
-    for (first, second) in [
-        (URN, URN),
-        (
-            "http://a.example.org/Patient/1",
-            "http://b.example.org/Patient/1",
-        ),
-    ] {
+    let url = "http://a.example.org/Patient/1";
+    for (first, second) in [(URN, URN), (url, url)] {
         let reader = entry("POST", "Basic", Some(&basic("Patient/1")));
         let answer = transact(&server, &[post(first), reader, post(second)]).await;
         answer.assert_refused(400, "invalid", "Entries 0 and 2");
@@ -448,22 +451,151 @@ async fn links_in_patches_are_rewritten(backend: Backend) {
 
 async fn reads_see_what_the_transaction_wrote(backend: Backend) {
     let server = TestServer::start(backend).await;
+    let search = entry(
+        "GET",
+        "Patient?identifier=http://example.org/mrn|seen",
+        None,
+    );
+    let put = entry("PUT", "Patient/put", Some(&with_id(patient("Put"), "put")));
     let answer = transact(
         &server,
         &[
-            entry(
-                "GET",
-                "Patient?identifier=http://example.org/mrn|seen",
-                None,
-            ),
+            search,
             entry("POST", "Patient", Some(&identified("seen"))),
-            entry("GET", "Patient/none", None),
+            put,
+            entry("GET", "Patient/put", None),
         ],
     )
     .await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
     assert_eq!(answer.json()["entry"][0]["resource"]["total"], 1);
-    assert_eq!(statuses(&answer), ["200", "201", "404"]);
+    assert_eq!(statuses(&answer), ["200", "201", "201", "200"]);
+}
+
+async fn a_read_that_fails_refuses_the_whole(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    server
+        .put("Patient/old", &with_id(patient("Old"), "old"))
+        .await;
+    let write = entry("POST", "Patient", Some(&patient("Never")));
+    let delete = entry("DELETE", "Patient/old", None);
+    for (url, status) in [
+        ("Patient/none", 404),
+        ("Patient?bogus=1", 400),
+        ("Patient/old", 410),
+        ("Patient/$everything", 400),
+    ] {
+        let get = entry("GET", url, None);
+        let refused = transact(&server, &[write.clone(), delete.clone(), get.clone()]).await;
+        assert_eq!(refused.status.as_u16(), status, "{}", refused.text());
+        let place = "Bundle.entry[2].request.url";
+        assert!(refused.text().contains(place), "{}", refused.text());
+        if status != 410 {
+            assert_eq!(transact(&server, &[get]).await.status.as_u16(), status);
+        }
+    }
+    assert_eq!(server.get("_history").await.json()["total"], 1);
+}
+
+async fn what_many_reads_answer_with_is_bounded(backend: Backend) {
+    let small = |config: &mut vesta::config::Config| config.limits.answer_bytes_max = 2000;
+    let server = TestServer::start_with(backend, small).await;
+    let mut large = with_id(patient("Large"), "large");
+    large["name"][0]["text"] = json!("x".repeat(800));
+    server.put("Patient/large", &large).await;
+    let get = entry("GET", "Patient/large", None);
+    let write = entry("POST", "Patient", Some(&patient("Never")));
+    let many = vec![get.clone(); 4];
+    let batch = server.post("", &bundle("batch", &many)).await;
+    assert_eq!(
+        statuses(&batch),
+        ["200", "200", "413", "413"],
+        "{}",
+        batch.text()
+    );
+    let entries = [vec![write], many].concat();
+    transact(&server, &entries)
+        .await
+        .assert_refused(413, "too-long", "2000 bytes");
+    assert_eq!(server.get("_history").await.json()["total"], 1);
+}
+
+async fn references_mean_resources_of_their_own_server(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    let at = |entry: Value, root: &str, path: &str| named(entry, &format!("{root}/{path}"));
+    let (a, b) = ("http://a.org/fhir", "http://b.org/fhir");
+    let post = entry("POST", "Patient", Some(&patient("X")));
+    let reader = entry("POST", "Basic", Some(&basic("Patient/77x")));
+    let answer = transact(
+        &server,
+        &[
+            at(post.clone(), a, "Patient/77x"),
+            at(post, b, "Patient/77x"),
+            at(reader.clone(), a, "Basic/1"),
+            at(reader.clone(), b, "Basic/1"),
+            named(reader, URN),
+        ],
+    )
+    .await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    let mut subjects = Vec::new();
+    for index in 2..5 {
+        let stored = server.get(&written(&answer, index)).await.json();
+        subjects.push(stored["subject"]["reference"].as_str().unwrap().to_owned());
+    }
+    let own = "Patient/77x".to_owned();
+    assert_eq!(subjects, [written(&answer, 0), written(&answer, 1), own]);
+}
+
+async fn links_are_heeded_in_every_form_or_refused(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    let stored = server.create(&identified("stored")).await;
+    let by_base = format!(
+        "{}/Patient?identifier=http://example.org/mrn|stored",
+        server.base
+    );
+    let mut resource = basic(&format!("{URN}/_history/1"));
+    resource["author"] = json!({ "reference": by_base });
+    resource["extension"] = json!([
+        { "url": "http://x.org", "valueCanonical": format!("{URN}|2") },
+        { "url": "http://x.org", "valueUuid": URN },
+    ]);
+    let post = named(entry("POST", "Patient", Some(&patient("X"))), URN);
+    let answer = transact(
+        &server,
+        &[post.clone(), entry("POST", "Basic", Some(&resource))],
+    )
+    .await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    let target = written(&answer, 0);
+    let read = server.get(&written(&answer, 1)).await.json();
+    assert_eq!(read["subject"]["reference"], format!("{target}/_history/1"));
+    assert_eq!(read["author"]["reference"], format!("Patient/{stored}"));
+    assert_eq!(
+        read["extension"][0]["valueCanonical"],
+        format!("{target}|2")
+    );
+    assert_eq!(read["extension"][1]["valueUuid"], URN);
+    let unknown = URN.replace("a001", "a999");
+    let dangling = entry("POST", "Basic", Some(&basic(&unknown)));
+    transact(&server, &[post, dangling])
+        .await
+        .assert_refused(422, "invalid", &unknown);
+}
+
+async fn a_condition_that_does_not_hold_is_shown_in_its_place(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    server.put("Patient/a", &with_id(patient("A"), "a")).await;
+    let mut delete = entry("DELETE", "Patient/a", None);
+    delete["request"]["ifMatch"] = json!("W/\"7\"");
+    transact(&server, &[delete.clone()]).await.assert_refused(
+        412,
+        "conflict",
+        "Bundle.entry[0].request.ifMatch",
+    );
+    delete["request"]["ifMatch"] = json!("*");
+    assert_eq!(transact(&server, &[delete.clone()]).await.status, 200);
+    assert_eq!(server.get("Patient/a").await.status, StatusCode::GONE);
 }
 
 async fn twenty_thousand_entries_pass(backend: Backend) {

@@ -52,8 +52,8 @@ async fn answer(
 ) -> Answer {
     let grant = caller.grant(intent)?;
     let query = text.unwrap_or_default();
-    let request = HistoryRequest::read(scope, &query)?;
     let ctx = &caller.state.ctx;
+    let request = HistoryRequest::read(ctx, scope, &query)?;
     let response = history::history(ctx, &grant, request).await?;
     let bundle = history::to_bundle(ctx, path, &query, &response);
     Ok(Payload::of_json(StatusCode::OK, bundle))

@@ -8,6 +8,7 @@ use std::fmt;
 use compact_str::CompactString;
 
 use crate::fhir::resource::{Node, Object, Resource};
+use crate::fhir::resource_type::ResourceType;
 
 /// Bounds on what is read.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +61,7 @@ pub fn parse(bytes: &[u8], limits: Limits) -> Result<Node, JsonError> {
         bytes,
         at: 0,
         depth_left: limits.depth_max,
+        level: 0,
     };
     reader.document().map_err(|error| located(bytes, error))
 }
@@ -84,6 +86,7 @@ struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
     depth_left: usize,
+    level: usize,
 }
 
 impl Reader<'_> {
@@ -119,16 +122,19 @@ impl Reader<'_> {
             return Err(self.fail("The document is nested deeper than this server reads."));
         }
         self.depth_left -= 1;
+        self.level += 1;
         self.at += 1;
         self.skip_space();
-        let node = read(self)?;
+        let node = read(self);
+        self.level -= 1;
         self.depth_left += 1;
-        Ok(node)
+        node
     }
 
     fn object(&mut self) -> Result<Node, JsonError> {
         if self.peek() == Some(b'}') {
-            return Err(self.fail("An empty object is not allowed: leave the member out."));
+            self.at += 1;
+            return Ok(Node::Object(Object::new()));
         }
         let mut object = Object::new();
         loop {
@@ -138,7 +144,9 @@ impl Reader<'_> {
                 let error = fail(start, "This member stands here twice.");
                 return Err(inside_member(error, &name));
             }
-            let value = self.value().map_err(|error| inside_member(error, &name))?;
+            let value = self
+                .value()
+                .map_err(|error| self.inside_root(inside_member(error, &name), &object))?;
             object.push(name, value);
             if !self.goes_on(b'}')? {
                 break;
@@ -153,6 +161,16 @@ impl Reader<'_> {
             ));
         }
         Ok(Node::Object(object))
+    }
+
+    /// Puts the type in front of a path that is complete but for it.
+    fn inside_root(&self, mut error: JsonError, object: &Object) -> JsonError {
+        if let Some(name) = object.get_str("resourceType").filter(|_| self.level == 1)
+            && name.parse::<ResourceType>().is_ok()
+        {
+            error.path = format!("{name}.{}", error.path);
+        }
+        error
     }
 
     fn member_name(&mut self) -> Result<CompactString, JsonError> {
@@ -171,7 +189,8 @@ impl Reader<'_> {
 
     fn array(&mut self) -> Result<Node, JsonError> {
         if self.peek() == Some(b']') {
-            return Err(self.fail("An empty array is not allowed: leave the member out."));
+            self.at += 1;
+            return Ok(Node::Array(Vec::new()));
         }
         let mut items = Vec::new();
         loop {
@@ -402,7 +421,14 @@ fn inside_item(mut error: JsonError, index: usize) -> JsonError {
     error
 }
 
+/// A path of a thousand brackets helps nobody: what stands behind this many parts is left out.
+const PATH_PARTS_MAX: usize = 16;
+
 fn located(bytes: &[u8], mut error: JsonError) -> JsonError {
+    let mut parts = error.path.match_indices(['.', '[']);
+    if let Some((cut, _)) = parts.nth(PATH_PARTS_MAX) {
+        error.path.truncate(cut);
+    }
     let before = bytes
         .get(..error.offset.min(bytes.len()))
         .unwrap_or_default();

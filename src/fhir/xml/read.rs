@@ -29,6 +29,9 @@ pub(super) fn resource(
     Resource::from_object(object).map_err(|_object| reader.markup.fail(NO_RESOURCE))
 }
 
+/// Unknown elements of one parent that are left to validation; more are refused at once.
+const UNKNOWN_MAX: usize = 32;
+
 const NO_RESOURCE: &str = "The name of an R4 resource type must stand here, e.g. Patient.";
 const NOT_FHIR: &str =
     "The namespace is not FHIR's: xmlns=\"http://hl7.org/fhir\" must be declared.";
@@ -97,12 +100,21 @@ impl<'a, 's> Reader<'a, 's> {
     /// Reads child elements into `object`, up to the closing tag.
     fn members(&mut self, type_id: TypeId, object: &mut Object) -> Result<(), XmlError> {
         let mut run: Option<Run<'a>> = None;
+        let mut unknown = 0;
         loop {
             let tag = match self.markup.next()? {
                 Token::Open(tag) => tag,
                 Token::Close => break,
                 Token::End => return Err(self.markup.fail(TRUNCATED)),
             };
+            if self.is_unknown(type_id, &tag) && unknown < UNKNOWN_MAX {
+                unknown += 1;
+                self.skip()?;
+                if !object.contains(tag.local) {
+                    object.push(tag.local.into(), Node::Bool(true));
+                }
+                continue;
+            }
             let found = self.find(type_id, &tag)?;
             let mut current = match run.take() {
                 Some(same) if same.name == tag.local => same,
@@ -124,6 +136,28 @@ impl<'a, 's> Reader<'a, 's> {
         }
         if let Some(run) = run {
             run.finish(object);
+        }
+        Ok(())
+    }
+
+    /// Whether validation will name this element as unknown, together with what else is wrong. It
+    /// must not be able to pass for something that JSON has and XML has not.
+    fn is_unknown(&self, type_id: TypeId, tag: &Tag<'a>) -> bool {
+        tag.namespace == Namespace::Fhir
+            && tag.local != "resourceType"
+            && tag.local.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            && self.shapes.find(type_id, tag.local).is_none()
+    }
+
+    /// Reads over what is in an element, up to its closing tag.
+    fn skip(&mut self) -> Result<(), XmlError> {
+        let mut open = 1_usize;
+        while open > 0 {
+            match self.markup.next()? {
+                Token::Open(_) => open += 1,
+                Token::Close => open -= 1,
+                Token::End => return Err(self.markup.fail(TRUNCATED)),
+            }
         }
         Ok(())
     }

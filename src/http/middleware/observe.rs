@@ -9,12 +9,14 @@ use std::time::Instant;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::header::{CACHE_CONTROL, HeaderName, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderValue, Method};
+use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, HeaderName, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderValue, Method};
 
 use crate::http::state::AppState;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
+const PATCHES: &str = "application/json-patch+json, application/fhir+json, application/fhir+xml";
 const REQUEST_ID_BYTES_MAX: usize = 64;
 
 /// The id of a request: the client's own, or one of ours.
@@ -63,15 +65,21 @@ pub async fn observe(State(state): State<AppState>, mut request: Request, next: 
         pattern.as_ref().map_or("", MatchedPath::as_str),
     );
     request.extensions_mut().insert(id.clone());
+    permit_identity(request.headers_mut());
+    let method = request.method().clone();
     let mut response = next.run(request).await;
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
     // Patients' data must not stay in a shared machine's browser, nor become a page there.
+    let status = response.status().as_u16();
     let headers = response.headers_mut();
+    let is_wrong_patch = method == Method::PATCH && status == 415;
+    if is_wrong_patch || method == Method::OPTIONS {
+        headers.insert(ACCEPT_PATCH, HeaderValue::from_static(PATCHES));
+    }
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    let status = response.status().as_u16();
     let elapsed = started.elapsed();
     metrics::with_local_recorder(&*state.recorder, || {
         metrics::counter!(
@@ -83,6 +91,31 @@ pub async fn observe(State(state): State<AppState>, mut request: Request, next: 
     });
     tracing::debug!(request = %id, interaction = name, status, ?elapsed, "answered");
     response
+}
+
+/// Takes back what forbids an answer that is not compressed: refusing it would come too late, when
+/// a write has happened already.
+fn permit_identity(headers: &mut HeaderMap) {
+    let values = headers.get_all(ACCEPT_ENCODING).iter();
+    let text: Vec<_> = values.filter_map(|value| value.to_str().ok()).collect();
+    let text = text.join(",");
+    let forbids = |item: &str| {
+        let (name, weight) = item.split_once(';').unwrap_or((item, ""));
+        let quality = weight.trim().strip_prefix("q=").unwrap_or("1");
+        matches!(name.trim(), "identity" | "*")
+            && quality
+                .trim()
+                .parse()
+                .is_ok_and(|quality: f32| quality <= 0.0)
+    };
+    if !text.split(',').any(forbids) {
+        return;
+    }
+    let kept: Vec<_> = text.split(',').filter(|item| !forbids(item)).collect();
+    headers.remove(ACCEPT_ENCODING);
+    if let Ok(value) = HeaderValue::from_str(&kept.join(",")) {
+        headers.insert(ACCEPT_ENCODING, value);
+    }
 }
 
 /// The FHIR name of what a method on a route does.

@@ -152,7 +152,12 @@ fn render(state: &AppState, view: &View, subset: &Subset, stored: Bytes) -> Resu
         let mut object = resource.into_object();
         subset.apply(&mut object, shapes);
         if view.format == Format::Xml {
-            let bytes = xml::to_vec(&object, shapes)
+            let write = if view.is_pretty {
+                xml::to_vec_pretty
+            } else {
+                xml::to_vec
+            };
+            let bytes = write(&object, shapes)
                 .map_err(|error| Outcome::internal(format!("writing XML: {error}")))?;
             return Ok(bytes.into());
         }

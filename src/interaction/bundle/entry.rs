@@ -136,9 +136,12 @@ pub fn read_bundle(ctx: &Context, bundle: Resource) -> Result<BundleRequest, Out
         }
     };
     let nodes = match entries {
-        Some(Node::Array(entries)) => entries,
+        Some(Node::Array(entries)) if !entries.is_empty() => entries,
         Some(_) => {
-            return Err(Outcome::new(Kind::Invalid, "entry must be an array.").at("Bundle.entry"));
+            return Err(
+                Outcome::new(Kind::Invalid, "entry must be an array that is not empty.")
+                    .at("Bundle.entry"),
+            );
         }
         None => Vec::new(),
     };
@@ -357,8 +360,14 @@ impl Parts<'_> {
                 ".request.ifNoneMatch",
             ));
         }
+        let if_match_any = self.request.get_str("ifMatch") == Some("*");
         Ok(Precondition {
-            if_match: self.versions("ifMatch")?,
+            if_match: if if_match_any {
+                Vec::new()
+            } else {
+                self.versions("ifMatch")?
+            },
+            if_match_any,
             if_none_match_any: if_none_match.is_some(),
         })
     }

@@ -1,8 +1,5 @@
 //! A history as text: its parameters read, its Bundle written.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
 use crate::access::records::Stored;
 use crate::fhir::bundle::{BundleWriter, Entry, EntryRequest, EntryResponse};
 use crate::fhir::date::PartialDate;
@@ -14,7 +11,11 @@ use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
 use crate::store::{HistoryPosition, HistoryScope, Method};
 
-pub(super) fn read_parameters(scope: HistoryScope, text: &str) -> Result<HistoryRequest, Outcome> {
+pub(super) fn read_parameters(
+    ctx: &Context,
+    scope: HistoryScope,
+    text: &str,
+) -> Result<HistoryRequest, Outcome> {
     let mut request = HistoryRequest {
         scope,
         since: None,
@@ -43,9 +44,10 @@ pub(super) fn read_parameters(scope: HistoryScope, text: &str) -> Result<History
                 request.count = Some(value.parse().map_err(|_nan| bad("a number of entries"))?);
             }
             "_cursor" => {
-                let place = decode(value);
+                let place = open(ctx, &request.scope, value);
                 request.after = Some(place.ok_or_else(|| bad("a link this server gave out"))?);
             }
+            "_summary" if value == "count" => request.count = Some(0),
             "_format" | "_pretty" | "_summary" | "_elements" => {}
             _ => {
                 return Err(Outcome::new(
@@ -67,13 +69,13 @@ pub fn to_bundle(ctx: &Context, path: &str, text: &str, response: &HistoryRespon
         format!("{base_url}/{path}{question}{}", query::encode(pairs))
     };
     let mut links = vec![("self", url(&pairs))];
-    if let Some(next) = response.next {
+    if let Some(next) = &response.next {
         let mut following: Vec<_> = pairs
             .iter()
             .filter(|(name, _)| name != "_cursor")
             .cloned()
             .collect();
-        following.push(("_cursor".to_owned(), encode(next)));
+        following.push(("_cursor".to_owned(), next.clone()));
         links.push(("next", url(&following)));
     }
     let now = Instant::from_millis(ctx.clock.now_ms()).to_string();
@@ -116,22 +118,26 @@ fn write_entry(bundle: &mut BundleWriter, base_url: &str, stored: &Stored) {
     });
 }
 
-/// A place in a history holds numbers only: nothing in it needs to be hidden.
-fn encode(position: HistoryPosition) -> String {
+/// The text of a place in a history, which belongs to this history alone.
+pub(super) fn seal(
+    ctx: &Context,
+    scope: &HistoryScope,
+    position: HistoryPosition,
+) -> Result<String, Outcome> {
     let numbers = [
         position.last_updated_ms,
         position.sequence,
         position.version_id,
     ];
-    let bytes: Vec<u8> = numbers
-        .iter()
-        .flat_map(|number| number.to_be_bytes())
-        .collect();
-    URL_SAFE_NO_PAD.encode(bytes)
+    let place: Vec<u8> = numbers.iter().flat_map(|n| n.to_be_bytes()).collect();
+    let key = ctx.records.indexer().cursor_key();
+    key.seal_place(&name_of(scope), &place, ctx.records.random())
+        .map_err(|error| Outcome::internal(error.to_string()))
 }
 
-fn decode(text: &str) -> Option<HistoryPosition> {
-    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+fn open(ctx: &Context, scope: &HistoryScope, text: &str) -> Option<HistoryPosition> {
+    let key = ctx.records.indexer().cursor_key();
+    let bytes = key.open_place(&name_of(scope), text).ok()?;
     let (numbers, rest) = bytes.as_chunks::<8>();
     match (numbers, rest) {
         ([last_updated, sequence, version], []) => Some(HistoryPosition {
@@ -143,20 +149,12 @@ fn decode(text: &str) -> Option<HistoryPosition> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::{decode, encode};
-    use crate::store::HistoryPosition;
-
-    #[test]
-    fn a_place_survives_the_url() {
-        let place = HistoryPosition {
-            last_updated_ms: 1,
-            sequence: -2,
-            version_id: i64::MAX,
-        };
-        assert_eq!(decode(&encode(place)), Some(place));
-        assert_eq!(decode("AAAA"), None);
-        assert_eq!(decode("not base64!"), None);
+fn name_of(scope: &HistoryScope) -> String {
+    match scope {
+        HistoryScope::Instance(address) => {
+            format!("{}/{}/_history", address.resource_type, address.id)
+        }
+        HistoryScope::Type(resource_type) => format!("{resource_type}/_history"),
+        HistoryScope::System => "_history".to_owned(),
     }
 }

@@ -8,12 +8,12 @@ use std::collections::hash_map::Entry;
 
 use crate::access::Grant;
 use crate::access::records::Stored;
-use crate::fhir::resource_type::ResourceType;
 use crate::interaction::Context;
 use crate::interaction::bundle::{EntryRequest, Verb};
 use crate::interaction::conditional::{self, Criteria};
 use crate::interaction::patch;
 use crate::interaction::stage::Stage;
+use crate::interaction::transaction::link::Links;
 use crate::interaction::update::{self, Target};
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
@@ -213,10 +213,7 @@ impl Identities {
     ///
     /// # Errors
     /// 400 when two resources of the Bundle have one name: a link to it could mean either.
-    pub(super) fn links(
-        &self,
-        entries: &[EntryRequest],
-    ) -> Result<HashMap<String, String>, Outcome> {
+    pub(super) fn links(&self, entries: &[EntryRequest], base_url: &str) -> Result<Links, Outcome> {
         let mut named: HashMap<&str, (&Address, usize)> = HashMap::new();
         for (entry, resolved) in entries.iter().zip(&self.resolved) {
             let Some(full_url) = &entry.full_url else {
@@ -225,24 +222,21 @@ impl Identities {
             let Some(address) = self.address(resolved) else {
                 continue;
             };
-            let relative = relative_of(full_url, address.resource_type);
-            for name in relative.into_iter().chain([full_url.as_str()]) {
-                match named.insert(name, (address, entry.index)) {
-                    Some((other, first)) if other != address => {
-                        return Err(ambiguous(first, entry.index));
-                    }
-                    _ => {}
+            match named.insert(full_url, (address, entry.index)) {
+                Some((other, first)) if other != address => {
+                    return Err(ambiguous(first, entry.index));
                 }
+                _ => {}
             }
         }
         let link = |(name, (address, _)): (&str, (&Address, usize))| {
             let reference = format!("{}/{}", address.resource_type, address.id);
             (name.to_owned(), reference)
         };
-        Ok(named.into_iter().map(link).collect())
+        Ok(Links::new(base_url, named.into_iter().map(link).collect()))
     }
 
-    fn address<'a>(&'a self, resolved: &'a Resolved) -> Option<&'a Address> {
+    pub(super) fn address<'a>(&'a self, resolved: &'a Resolved) -> Option<&'a Address> {
         match resolved {
             Resolved::Create(address) | Resolved::Put(address, _) => Some(address),
             Resolved::Existing(stored) | Resolved::Patch(stored) => Some(&stored.version.address),
@@ -305,40 +299,18 @@ fn ambiguous(first: usize, second: usize) -> Outcome {
     Outcome::new(
         Kind::Invalid,
         format!(
-            "Entries {first} and {second} have the same fullUrl, or the same Type/id in it: a link \
-             to it could mean either. Give each a fullUrl of its own, such as a urn:uuid."
+            "Entries {first} and {second} have the same fullUrl: a link to it could mean either. \
+             Give each a fullUrl of its own, such as a urn:uuid."
         ),
     )
     .at(format!("Bundle.entry[{first}].fullUrl"))
     .at(format!("Bundle.entry[{second}].fullUrl"))
 }
 
-/// `http://a/Patient/1` is also what a relative `Patient/1` in the same Bundle means.
-fn relative_of(full_url: &str, resource_type: ResourceType) -> Option<&str> {
-    let is_http = full_url.starts_with("http://") || full_url.starts_with("https://");
-    let (front, _id) = full_url.rsplit_once('/').filter(|_| is_http)?;
-    let (root, name) = front.rsplit_once('/')?;
-    if name != resource_type.name() {
-        return None;
-    }
-    full_url.get(root.len() + 1..)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Identities, Resolved, relative_of};
+    use super::{Identities, Resolved};
     use crate::store::Address;
-
-    #[test]
-    fn a_restful_full_url_has_a_relative_form() {
-        let patient = "Patient".parse().unwrap();
-        assert_eq!(
-            relative_of("http://a/b/Patient/1", patient),
-            Some("Patient/1")
-        );
-        assert_eq!(relative_of("http://a/Group/1", patient), None);
-        assert_eq!(relative_of("urn:uuid:Patient/1", patient), None);
-    }
 
     #[test]
     fn writing_a_resource_twice_names_both_entries() {

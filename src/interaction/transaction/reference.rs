@@ -3,8 +3,6 @@
 //! They must match exactly one resource, stored or created by the same Bundle.
 //! Spec: <https://hl7.org/fhir/R4/http.html#trules>.
 
-use std::collections::HashMap;
-
 use crate::access::Grant;
 use crate::fhir::reference::Reference;
 use crate::interaction::Context;
@@ -12,6 +10,7 @@ use crate::interaction::bundle::{EntryRequest, Verb};
 use crate::interaction::patch::Patch;
 use crate::interaction::search::{self, Strictness};
 use crate::interaction::transaction::identity::{Identities, Resolved};
+use crate::interaction::transaction::link::Links;
 use crate::interaction::transaction::rewrite;
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
@@ -23,28 +22,28 @@ pub(super) async fn resolve(
     grant: &Grant,
     (entries, patches): (&[EntryRequest], &[Option<Patch>]),
     identities: &Identities,
-    links: &mut HashMap<String, String>,
+    links: &mut Links,
 ) -> Result<(), Outcome> {
+    let base_url = &ctx.settings.base_url;
     for (entry, patch) in entries.iter().zip(patches) {
         let references = match (&entry.verb, patch) {
             (Verb::Post { resource, .. } | Verb::Put { resource, .. }, _)
-            | (_, Some(Patch::Fhirpath(resource))) => rewrite::conditional_references(resource),
+            | (_, Some(Patch::Fhirpath(resource))) => {
+                rewrite::conditional_references(resource, base_url)
+            }
             (_, Some(Patch::Json(operations))) => {
-                rewrite::conditional_references_of_json_patch(operations)
+                rewrite::conditional_references_of_json_patch(operations, base_url)
             }
             _ => continue,
         };
         for text in references {
-            if links.contains_key(text) {
+            if links.is_resolved(text) {
                 continue;
             }
             let target = resolve_one(ctx, grant, (entries, identities), text)
                 .await
                 .map_err(|outcome| outcome.at(format!("Bundle.entry[{}].resource", entry.index)))?;
-            links.insert(
-                text.to_owned(),
-                format!("{}/{}", target.resource_type, target.id),
-            );
+            links.resolve(text, format!("{}/{}", target.resource_type, target.id));
         }
     }
     Ok(())
@@ -59,7 +58,7 @@ async fn resolve_one(
     let Reference::Conditional {
         resource_type,
         query,
-    } = Reference::parse(text, None)
+    } = Reference::parse(rewrite::relative(text, &ctx.settings.base_url), None)
     else {
         return Err(Outcome::new(
             Kind::Invalid,

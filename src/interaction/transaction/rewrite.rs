@@ -1,19 +1,19 @@
 //! Links between the entries of a Bundle, rewritten to where the resources will be.
 //!
-//! Everywhere a link can stand: `Reference.reference`, elements of type uri, url, canonical, oid
-//! and uuid, and `href` and `src` in narratives. An identifier that looks like one is no link.
+//! Everywhere a link can stand: `Reference.reference`, elements of type uri, url and canonical, and
+//! `href` and `src` in narratives. An identifier that looks like one is no link; nor is an oid or a
+//! uuid, which could not hold what it becomes.
 //! Spec: <https://hl7.org/fhir/R4/http.html#trules>.
-
-use std::collections::HashMap;
 
 use compact_str::CompactString;
 
 use crate::fhir::resource::{Node, Object, Resource};
 use crate::fhir::resource_type::ResourceType;
 use crate::fhir::shape::{Shapes, TypeId, TypeKind};
+use crate::interaction::transaction::link::View;
 
 /// Rewrites every link that is a key of `links`.
-pub(super) fn links(resource: &mut Resource, shapes: &Shapes, links: &HashMap<String, String>) {
+pub(super) fn links(resource: &mut Resource, shapes: &Shapes, links: &View<'_>) {
     if !links.is_empty() {
         let rewriter = Rewriter { shapes, links };
         rewriter.resource(resource.object_mut());
@@ -25,7 +25,7 @@ pub(super) fn links_of_json_patch(
     operations: &mut Node,
     resource_type: ResourceType,
     shapes: &Shapes,
-    links: &HashMap<String, String>,
+    links: &View<'_>,
 ) {
     let Some(root) = shapes.resource(resource_type).filter(|_| !links.is_empty()) else {
         return;
@@ -45,57 +45,86 @@ pub(super) fn links_of_json_patch(
     }
 }
 
-/// The conditional references (`Type?criteria`) of a resource.
-pub(in crate::interaction) fn conditional_references(resource: &Resource) -> Vec<&str> {
+/// The conditional references (`Type?criteria`) of a resource; those that begin with this server's
+/// base as well.
+pub(in crate::interaction) fn conditional_references<'a>(
+    resource: &'a Resource,
+    base_url: &str,
+) -> Vec<&'a str> {
     let mut found = Vec::new();
-    collect(resource.object(), &mut found);
+    let is_wanted = |text: &str| is_conditional(text, base_url);
+    collect(resource.object(), &is_wanted, &mut found);
     found
 }
 
-/// The conditional references in what a JSON Patch brings in.
-pub(super) fn conditional_references_of_json_patch(operations: &Node) -> Vec<&str> {
+/// The first reference to another entry that was not rewritten: there is no such entry. Documents
+/// and other Bundles inside have entries of their own.
+pub(super) fn unresolved(resource: &Resource) -> Option<&str> {
+    if resource.resource_type().name() == "Bundle" {
+        return None;
+    }
     let mut found = Vec::new();
+    let is_urn = |text: &str| text.starts_with("urn:uuid:") || text.starts_with("urn:oid:");
+    collect(resource.object(), &is_urn, &mut found);
+    found.first().copied()
+}
+
+/// The conditional references in what a JSON Patch brings in.
+pub(super) fn conditional_references_of_json_patch<'a>(
+    operations: &'a Node,
+    base_url: &str,
+) -> Vec<&'a str> {
+    let mut found = Vec::new();
+    let is_wanted = |text: &str| is_conditional(text, base_url);
     for operation in operations.items() {
         let is_reference = operation
             .get("path")
             .and_then(Node::as_str)
             .is_some_and(|path| path.ends_with("/reference"));
         match operation.get("value") {
-            Some(Node::String(text)) if is_reference && is_conditional(text) => {
+            Some(Node::String(text)) if is_reference && is_wanted(text) => {
                 found.push(text.as_str());
             }
-            Some(value) => collect_items(value, &mut found),
+            Some(value) => collect_items(value, &is_wanted, &mut found),
             None => {}
         }
     }
     found
 }
 
-fn collect<'a>(object: &'a Object, found: &mut Vec<&'a str>) {
+fn collect<'a>(object: &'a Object, is_wanted: &impl Fn(&str) -> bool, found: &mut Vec<&'a str>) {
     for (name, value) in object.iter() {
         match value {
-            Node::String(text) if name == "reference" && is_conditional(text) => found.push(text),
-            _ => collect_items(value, found),
+            Node::String(text) if name == "reference" && is_wanted(text) => found.push(text),
+            _ => collect_items(value, is_wanted, found),
         }
     }
 }
 
-fn collect_items<'a>(value: &'a Node, found: &mut Vec<&'a str>) {
+fn collect_items<'a>(value: &'a Node, is_wanted: &impl Fn(&str) -> bool, found: &mut Vec<&'a str>) {
     for item in value.items() {
         if let Node::Object(child) = item {
-            collect(child, found);
+            collect(child, is_wanted, found);
         }
     }
 }
 
-fn is_conditional(text: &str) -> bool {
-    text.split_once('?')
+fn is_conditional(text: &str, base_url: &str) -> bool {
+    relative(text, base_url)
+        .split_once('?')
         .is_some_and(|(name, _)| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphabetic()))
+}
+
+/// A reference without this server's base in front.
+pub(super) fn relative<'a>(text: &'a str, base_url: &str) -> &'a str {
+    text.strip_prefix(base_url)
+        .and_then(|rest| rest.strip_prefix('/'))
+        .unwrap_or(text)
 }
 
 struct Rewriter<'a> {
     shapes: &'a Shapes,
-    links: &'a HashMap<String, String>,
+    links: &'a View<'a>,
 }
 
 impl Rewriter<'_> {
@@ -170,15 +199,15 @@ impl Rewriter<'_> {
 
     fn text(&self, text: &mut CompactString, type_name: &str) {
         match type_name {
-            "uri" | "url" | "canonical" | "oid" | "uuid" => self.replace(text),
+            "uri" | "url" | "canonical" => self.replace(text),
             "xhtml" => self.narrative(text),
             _ => {}
         }
     }
 
     fn replace(&self, text: &mut CompactString) {
-        if let Some(link) = self.links.get(text.as_str()) {
-            *text = link.as_str().into();
+        if let Some(link) = self.links.find(text) {
+            *text = link.into();
         }
     }
 
@@ -192,7 +221,7 @@ impl Rewriter<'_> {
         while let Some((before, quote, value, behind)) = next_link(rest) {
             out.push_str(before);
             out.push(quote);
-            out.push_str(self.links.get(value).map_or(value, String::as_str));
+            out.push_str(self.links.find(value).as_deref().unwrap_or(value));
             out.push(quote);
             rest = behind;
         }
@@ -228,6 +257,12 @@ mod tests {
     use crate::conformance::registry::Registry;
     use crate::fhir::json;
     use crate::fhir::resource::Resource;
+    use crate::interaction::transaction::link::Links;
+
+    fn known() -> Links {
+        let known = HashMap::from([("urn:uuid:1".to_owned(), "Patient/a".to_owned())]);
+        Links::new("http://own/fhir", known)
+    }
 
     fn resource(text: &str) -> Resource {
         json::parse_resource(text.as_bytes(), json::Limits { depth_max: 64 }).unwrap()
@@ -235,9 +270,9 @@ mod tests {
 
     fn rewritten(text: &str) -> String {
         let registry = Registry::load().unwrap();
-        let known = HashMap::from([("urn:uuid:1".to_owned(), "Patient/a".to_owned())]);
+        let known = known();
         let mut resource = resource(text);
-        links(&mut resource, registry.shapes(), &known);
+        links(&mut resource, registry.shapes(), &known.seen_from(None));
         let mut out = Vec::new();
         json::write_object(&mut out, resource.object());
         String::from_utf8(out).unwrap()
@@ -268,7 +303,7 @@ mod tests {
     #[test]
     fn a_json_patch_is_rewritten_by_the_types_of_its_paths() {
         let registry = Registry::load().unwrap();
-        let known = HashMap::from([("urn:uuid:1".to_owned(), "Patient/a".to_owned())]);
+        let known = known();
         let text = r#"[{"op":"add","path":"/subject","value":{"reference":"urn:uuid:1"}},
             {"op":"replace","path":"/performer/0/reference","value":"urn:uuid:1"},
             {"op":"add","path":"/performer/-","value":{"reference":"urn:uuid:1"}},
@@ -278,7 +313,12 @@ mod tests {
             {"op":"add","path":"/identifier","value":[{"value":"urn:uuid:1"}]}]"#;
         let mut operations = json::parse(text.as_bytes(), json::Limits { depth_max: 64 }).unwrap();
         let resource_type = "Procedure".parse().unwrap();
-        links_of_json_patch(&mut operations, resource_type, registry.shapes(), &known);
+        links_of_json_patch(
+            &mut operations,
+            resource_type,
+            registry.shapes(),
+            &known.seen_from(None),
+        );
         let out = format!("{operations:?}");
         assert_eq!(out.matches("Patient/a").count(), 4, "{out}");
         assert_eq!(out.matches("urn:uuid:1").count(), 3, "{out}");
@@ -291,7 +331,7 @@ mod tests {
             {"op":"add","path":"/status","value":"Patient?identifier=3"}]"#;
         let operations = json::parse(text.as_bytes(), json::Limits { depth_max: 64 }).unwrap();
         assert_eq!(
-            conditional_references_of_json_patch(&operations),
+            conditional_references_of_json_patch(&operations, "http://own/fhir"),
             ["Patient?identifier=1", "Patient?identifier=2"]
         );
     }
@@ -308,7 +348,7 @@ mod tests {
             r#"{"resourceType":"Encounter","subject":{"reference":"Patient?identifier=x|1"},"participant":[{"individual":{"reference":"Practitioner/1"}}]}"#,
         );
         assert_eq!(
-            conditional_references(&encounter),
+            conditional_references(&encounter, "http://own/fhir"),
             ["Patient?identifier=x|1"]
         );
     }

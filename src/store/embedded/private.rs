@@ -11,7 +11,7 @@ const DIRECTORY_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 
 /// What the names of the store's own files begin with.
-const OWN_NAMES: [&str; 3] = ["records.sqlite", "keys.sqlite", "lock"];
+const OWN_NAMES: [&str; 4] = ["records.sqlite", "keys.sqlite", "lock", "control.sock"];
 
 /// Makes a directory for the store, or closes to others the one there is. One that holds more than
 /// a store is left as it is: others may have business in it.

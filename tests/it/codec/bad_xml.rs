@@ -143,9 +143,9 @@ fn something_behind_the_end() {
 #[test]
 fn an_unknown_element() {
     assert_refused(
-        &patient("<name><family value='x'/></name><name><nick value='y'/></name>"),
+        &patient("<name><family value='x'/></name><name><id value='y'/></name>"),
         "not defined",
-        "Patient.name[1].nick",
+        "Patient.name[1].id",
     );
     assert_refused(
         "<Foo xmlns='http://hl7.org/fhir'/>",
@@ -291,12 +291,12 @@ fn malformed_markup() {
 #[test]
 fn the_place_is_told() {
     let error = refused(&patient(
-        "\n  <active value='true'/>\n  <wrong value='secret'/>",
+        "\n  <active value='true'/>\n  <resourceType value='secret'/>",
     ));
     assert_eq!((error.line, error.column), (3, 3));
     assert_eq!(
         error.to_string(),
-        "This element is not defined here. (line 3, column 3, at Patient.wrong)"
+        "This element is not defined here. (line 3, column 3, at Patient.resourceType)"
     );
 }
 
@@ -304,6 +304,15 @@ fn the_place_is_told() {
 fn wrong_values_are_left_to_validation() {
     let read = from_xml(patient("<active value='yes'/>").as_bytes()).unwrap();
     assert_eq!(read.object().get_str("active"), Some("yes"));
+}
+
+#[test]
+fn unknown_elements_are_left_to_validation() {
+    let read = from_xml(patient("<nick value='y'><x/></nick><active value='true'/>").as_bytes());
+    let read = read.unwrap();
+    assert!(read.object().contains("nick") && read.object().contains("active"));
+    let many: String = (0..40).map(|n| format!("<nick{n}/>")).collect();
+    assert_refused(&patient(&many), "not defined", "Patient.nick32");
 }
 
 #[test]
