@@ -159,6 +159,12 @@ async fn the_store_shows_nothing_of_a_patient(backend: Backend) {
     }
 }
 
+async fn erase_again(server: &TestServer) {
+    let call = server.request(Method::POST, "Patient/sealed/$erase");
+    let again = call.send().await;
+    assert_eq!(again.status, StatusCode::OK, "{}", again.text());
+}
+
 async fn an_erased_patient_is_gone(backend: Backend) {
     let server = TestServer::start(backend).await;
     write_secrets(&server).await;
@@ -216,11 +222,7 @@ async fn an_erased_patient_is_gone(backend: Backend) {
         assert_eq!(found.status, StatusCode::OK, "{search}: {}", found.text());
         assert_eq!(found.json()["total"], 0, "{search}");
     }
-    let again = server
-        .request(Method::POST, "Patient/sealed/$erase")
-        .send()
-        .await;
-    assert_eq!(again.status, StatusCode::OK, "{}", again.text());
+    erase_again(&server).await;
     let never = server
         .request(Method::POST, "Patient/none/$erase")
         .send()

@@ -311,8 +311,8 @@ fn unknown_elements_are_left_to_validation() {
     let read = from_xml(patient("<nick value='y'><x/></nick><active value='true'/>").as_bytes());
     let read = read.unwrap();
     assert!(read.object().contains("nick") && read.object().contains("active"));
-    let many: String = (0..40).map(|n| format!("<nick{n}/>")).collect();
-    assert_refused(&patient(&many), "not defined", "Patient.nick32");
+    let many = "<nick/>".repeat(40);
+    assert_refused(&patient(&many), "not defined", "Patient.nick");
 }
 
 #[test]
