@@ -2,7 +2,8 @@
 //!
 //! A reader of our own: it keeps the text of numbers, refuses duplicate names and nesting without
 //! end, and says where. Empty arrays and objects are left to validation, which names them with all
-//! other problems. What members mean is not known here. Spec: <https://hl7.org/fhir/R4/json.html>, RFC 8259; why not serde: ADR 0002.
+//! other problems. What members mean is not known here.
+//! Spec: <https://hl7.org/fhir/R4/json.html>, RFC 8259; why not serde: ADR 0002.
 
 mod read;
 mod write;

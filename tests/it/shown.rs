@@ -1,6 +1,7 @@
 //! What an answer shows, whichever way it was asked for, and who may keep it.
 //!
-//! Spec: <https://hl7.org/fhir/R4/search.html#elements>, <https://hl7.org/fhir/R4/http.html#search>.
+//! Spec: <https://hl7.org/fhir/R4/search.html#elements>,
+//! <https://hl7.org/fhir/R4/http.html#search>.
 
 use http::{Method, StatusCode};
 use serde_json::json;
