@@ -58,6 +58,8 @@ pub enum Intent {
     /// Search of one type, or of several. What is found, included, or passed on the way of a chain
     /// is of other types too: each is checked when it is found.
     Search(Option<ResourceType>),
+    /// Reading code systems and value sets, to understand what is asked.
+    ReadTerminology,
     /// A batch or transaction; each entry is checked by itself as well.
     Bundle,
     /// Destroying a patient's key.
@@ -73,11 +75,21 @@ pub struct Grant {
 }
 
 impl Grant {
+    /// A grant on what every grant comes with: code systems and value sets say nothing of any
+    /// patient, and without them what is granted could not be understood.
+    #[must_use]
+    pub fn on_terminology(&self) -> Self {
+        Self {
+            intent: Intent::ReadTerminology,
+        }
+    }
+
     /// Whether the grant covers reading resources of this type.
     fn reads(&self, resource_type: ResourceType) -> bool {
         match self.intent {
             Intent::Read(granted) | Intent::Write(granted) => granted == resource_type,
             Intent::ReadSystem | Intent::Search(_) | Intent::Bundle | Intent::Erase => true,
+            Intent::ReadTerminology => TERMINOLOGY_TYPES.contains(&resource_type.name()),
             Intent::Reindex => false,
         }
     }
@@ -89,6 +101,7 @@ impl Grant {
             Intent::Bundle => true,
             Intent::Read(_)
             | Intent::ReadSystem
+            | Intent::ReadTerminology
             | Intent::Search(_)
             | Intent::Erase
             | Intent::Reindex => false,
@@ -105,6 +118,9 @@ impl Grant {
         self.intent == Intent::Erase
     }
 }
+
+/// The types that define codes.
+const TERMINOLOGY_TYPES: [&str; 2] = ["CodeSystem", "ValueSet"];
 
 /// Decides whether the session may do what it intends.
 pub fn check(session: &Session, intent: Intent) -> Result<Grant, Outcome> {
@@ -145,5 +161,19 @@ mod tests {
         assert!(!grant.writes(patient));
         assert!(!grant.reads("Observation".parse().unwrap()));
         assert!(!grant.erases());
+    }
+
+    #[test]
+    fn every_grant_covers_terminology_and_no_more_by_it() {
+        let open = Session::without_credentials(AccessMode::Open);
+        let patient = "Patient".parse().unwrap();
+        let grant = check(&open, Intent::Write(patient)).unwrap();
+        let terminology = grant.on_terminology();
+        for name in ["ValueSet", "CodeSystem"] {
+            let resource_type = name.parse().unwrap();
+            assert!(terminology.reads(resource_type) && !terminology.writes(resource_type));
+        }
+        assert!(!terminology.reads(patient) && !terminology.writes(patient));
+        assert!(!terminology.erases() && !terminology.reindexes());
     }
 }

@@ -12,6 +12,7 @@ mod paging;
 mod resolve;
 mod scope;
 mod sorted;
+mod vocabulary;
 
 pub use bundle::to_bundle;
 pub use scope::SearchScope;

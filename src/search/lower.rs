@@ -300,6 +300,7 @@ fn breadth_of(code: &str, any_of: &[Condition]) -> Breadth {
         | Condition::Reference(_)
         | Condition::Logical(_)
         | Condition::String(_)
+        | Condition::Vocabulary(_)
         | Condition::Composite(_) => Breadth::Equal,
         Condition::Date(_) | Condition::Number(_) | Condition::Quantity(_) => Breadth::Wide,
     };

@@ -13,6 +13,7 @@ pub mod special;
 pub mod string;
 pub mod token;
 pub mod uri;
+pub mod vocabulary;
 
 use crate::conformance::search_parameter::ParameterKind;
 use crate::fhir::resource::{Node, Object};
@@ -183,6 +184,8 @@ pub enum Condition {
     Token(token::TokenCondition),
     /// On uris.
     Uri(uri::UriCondition),
+    /// On tokens, by value sets and hierarchies.
+    Vocabulary(vocabulary::VocabularyCondition),
     /// On several values of one element.
     Composite(composite::CompositeCondition),
 }
@@ -216,7 +219,7 @@ pub fn parse(
         }
         ParameterKind::Reference => reference::parse(text, context).map(Condition::Reference),
         ParameterKind::String => string::parse(text, context.modifier).map(Condition::String),
-        ParameterKind::Token => token_condition(text, context).map(Condition::Token),
+        ParameterKind::Token => token_condition(text, context),
         ParameterKind::Uri => uri::parse(text, context.modifier).map(Condition::Uri),
         ParameterKind::Composite | ParameterKind::Special => {
             Err("searching by it is not supported yet".into())
@@ -224,14 +227,14 @@ pub fn parse(
     }
 }
 
-fn token_condition(
-    text: &str,
-    context: &ParseContext<'_>,
-) -> Result<token::TokenCondition, String> {
+fn token_condition(text: &str, context: &ParseContext<'_>) -> Result<Condition, String> {
     match context.modifier {
-        Some(Modifier::Text) => token::parse_text(text),
-        Some(Modifier::OfType) => token::parse_of_type(text),
-        _ => token::parse(text, &context.systems),
+        Some(Modifier::Text) => token::parse_text(text).map(Condition::Token),
+        Some(Modifier::OfType) => token::parse_of_type(text).map(Condition::Token),
+        Some(modifier @ (Modifier::In | Modifier::NotIn | Modifier::Above | Modifier::Below)) => {
+            vocabulary::parse(text, modifier, &context.systems).map(Condition::Vocabulary)
+        }
+        _ => token::parse(text, &context.systems).map(Condition::Token),
     }
 }
 
@@ -248,6 +251,7 @@ impl Condition {
             Self::String(string) => string.lower(parameter, hasher),
             Self::Token(token) => token.lower(parameter, hasher),
             Self::Uri(uri) => uri.lower(parameter, hasher),
+            Self::Vocabulary(vocabulary) => vocabulary.lower(parameter, hasher),
             Self::Composite(composite) => composite.lower(parameter, hasher),
         }
     }
@@ -262,7 +266,7 @@ impl Condition {
             Self::Token(token) => token.is_exact(),
             Self::Uri(uri) => uri.is_exact(),
             Self::Logical(_) | Self::Composite(_) => false,
-            Self::Date(_) => true,
+            Self::Date(_) | Self::Vocabulary(_) => true,
         }
     }
 
@@ -289,6 +293,7 @@ impl Condition {
             Self::String(string) => string.matches(value),
             Self::Token(token) => token.matches(value),
             Self::Uri(uri) => uri.matches(value),
+            Self::Vocabulary(vocabulary) => vocabulary.matches(value),
             Self::Composite(_) => false,
         }
     }

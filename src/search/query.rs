@@ -13,6 +13,7 @@ use crate::search::include::Include;
 use crate::search::index::Indexer;
 use crate::search::param::composite::Group;
 use crate::search::param::date::DateCondition;
+use crate::search::param::vocabulary::VocabularyCondition;
 use crate::search::param::{Condition, Found, special};
 use crate::search::relation::Relation;
 use crate::search::sort::SortKey;
@@ -137,6 +138,12 @@ impl Query {
         }
     }
 
+    /// The conditions on value sets and hierarchies, whose codes have to be filled in.
+    pub fn vocabulary(&self) -> Vec<&VocabularyCondition> {
+        let all = self.criteria.iter();
+        all.flat_map(Criterion::vocabulary).collect()
+    }
+
     /// Whether index keys leave something open that [`Query::verify`] has to decide.
     pub fn needs_verification(&self) -> bool {
         self.criteria.iter().any(Criterion::needs_verification)
@@ -159,6 +166,26 @@ impl Query {
 }
 
 impl Criterion {
+    fn vocabulary(&self) -> Vec<&VocabularyCondition> {
+        match self {
+            Self::Not(inner) => inner.vocabulary(),
+            Self::Parameter { any_of, .. } => {
+                let all = any_of.iter().filter_map(|one| match one {
+                    Condition::Vocabulary(vocabulary) => Some(vocabulary),
+                    _ => None,
+                });
+                all.collect()
+            }
+            Self::All(parts) | Self::Any(parts) => {
+                parts.iter().flat_map(Self::vocabulary).collect()
+            }
+            // Searches of their own, whose vocabulary is theirs.
+            Self::Related(_) | Self::Missing { .. } | Self::Ids(_) | Self::LastUpdated(_) => {
+                Vec::new()
+            }
+        }
+    }
+
     /// Whether index keys leave something open.
     pub fn needs_verification(&self) -> bool {
         match self {

@@ -16,6 +16,7 @@ use crate::fhir::resource::Resource;
 use crate::fhir::resource_type::ResourceType;
 use crate::interaction::Context;
 use crate::interaction::search::matching::Matching;
+use crate::interaction::search::vocabulary;
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
 use crate::search::index::Indexer;
@@ -37,6 +38,7 @@ pub(super) async fn resolve_all(
     queries: &mut [Query],
 ) -> Result<(), Outcome> {
     for query in queries {
+        vocabulary::fill(ctx, grant, query).await?;
         if !query.criteria.iter().any(is_open) {
             continue;
         }
@@ -108,6 +110,7 @@ impl Resolver<'_> {
         criterion: &Criterion,
     ) -> Result<Query, Outcome> {
         let mut query = Query::of(resource_type, vec![criterion.clone()]);
+        vocabulary::fill(self.ctx, self.grant, &query).await?;
         let outer = Query::of(resource_type, Vec::new());
         for criterion in &mut query.criteria {
             self.resolve(&outer, criterion).await?;

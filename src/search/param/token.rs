@@ -164,6 +164,15 @@ fn of_code(code: String, systems: &Systems<'_>) -> TokenCondition {
     }
 }
 
+/// A whole system, of which elements bound to it may have these codes without stating it.
+pub fn of_known_system(system: &str, bound: &[(String, Vec<String>)]) -> TokenCondition {
+    let of_system = bound.iter().filter(|(known, _)| known == system);
+    TokenCondition::System {
+        system: system.to_owned(),
+        bound_codes: of_system.flat_map(|(_, codes)| codes.clone()).collect(),
+    }
+}
+
 fn of_system(system: String, codes: &[&CodeSet]) -> TokenCondition {
     let of_sets = codes.iter().flat_map(|set| &set.systems);
     let bound_codes = of_sets

@@ -71,6 +71,10 @@ fn taken_by(parameter: &SearchParameter) -> &'static [(&'static str, Modifier)] 
             ("missing", Modifier::Missing),
             ("not", Modifier::Not),
             ("text", Modifier::Text),
+            ("in", Modifier::In),
+            ("not-in", Modifier::NotIn),
+            ("above", Modifier::Above),
+            ("below", Modifier::Below),
             ("of-type", Modifier::OfType),
         ],
         ParameterKind::Reference => &[

@@ -46,7 +46,7 @@ pub(super) fn read(
         .transpose()?;
     match modifier {
         Some(Modifier::Missing) => modifier::missing(name, parameter, value),
-        Some(Modifier::Not) => {
+        Some(Modifier::Not | Modifier::NotIn) => {
             let inner = positive(indexer, now_ms, (named, modifier), parameter, value)?;
             Ok(Criterion::Not(Box::new(inner)))
         }

@@ -12,6 +12,8 @@ on_both_stores!(
     a_modifier_that_a_parameter_does_not_take_is_refused_by_name,
     quantities_are_found_in_any_unit,
     composites_find_values_of_one_element,
+    codes_are_found_by_value_set_and_hierarchy,
+    a_value_set_that_cannot_be_expanded_refuses_the_search,
 );
 
 /// Checks which of the resources, by their ids, each query finds.
@@ -204,4 +206,130 @@ async fn composites_find_values_of_one_element(backend: Backend) {
         .get("Observation?component-code-value-quantity=8480-6")
         .await
         .assert_refused(400, "structure", "parted by '$'");
+}
+
+/// Animals, value sets of them, and what names them.
+async fn put_animals(server: &TestServer) {
+    put(
+        server,
+        &json!({"resourceType": "CodeSystem", "id": "animals", "status": "active",
+            "url": "http://animals", "content": "complete", "concept": [
+                {"code": "animal", "concept": [
+                    {"code": "cat"}, {"code": "dog", "concept": [{"code": "poodle"}]}]},
+                {"code": "plant"}]}),
+    )
+    .await;
+    let filter = json!([{"property": "concept", "op": "is-a", "value": "dog"}]);
+    put(
+        server,
+        &json!({"resourceType": "ValueSet", "id": "dogs", "status": "active",
+            "url": "http://dogs", "compose": {"include": [
+                {"system": "http://animals", "filter": filter}]}}),
+    )
+    .await;
+    put(
+        server,
+        &json!({"resourceType": "ValueSet", "id": "pets", "status": "active",
+            "url": "http://pets", "compose": {"include": [{"valueSet": ["http://dogs"]},
+                {"system": "http://animals", "concept": [{"code": "cat"}]}]}}),
+    )
+    .await;
+    for code in ["cat", "dog", "poodle", "plant"] {
+        put(
+            server,
+            &json!({"resourceType": "Observation", "id": code, "status": "final",
+                "code": {"coding": [{"system": "http://animals", "code": code}]}}),
+        )
+        .await;
+    }
+    put(
+        server,
+        &json!({"resourceType": "Observation", "id": "text", "status": "amended",
+            "code": {"text": "a dog"}}),
+    )
+    .await;
+    put(
+        server,
+        &json!({"resourceType": "DiagnosticReport", "id": "report", "status": "final",
+            "code": {"text": "seen"},
+            "result": [{"reference": "Observation/poodle"}, {"reference": "Observation/plant"}]}),
+    )
+    .await;
+}
+
+async fn codes_are_found_by_value_set_and_hierarchy(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    put_animals(&server).await;
+    let statuses = "http://hl7.org/fhir/ValueSet/observation-status";
+    check(
+        &server,
+        &[
+            ("Observation?code:in=http://dogs", &["dog", "poodle"]),
+            ("Observation?code:in=ValueSet/dogs", &["dog", "poodle"]),
+            ("Observation?code:in=http://pets", &["cat", "dog", "poodle"]),
+            ("Observation?code:not-in=http://pets", &["plant", "text"]),
+            (
+                "Observation?code:below=http://animals|animal",
+                &["cat", "dog", "poodle"],
+            ),
+            (
+                "Observation?code:above=http://animals|poodle",
+                &["dog", "poodle"],
+            ),
+            ("Observation?code:below=http://animals|unknown", &[]),
+            (&format!("Observation?status:not-in={statuses}"), &[]),
+            (
+                "Observation?_filter=code%20in%20http://dogs%20or%20code%20eq%20cat",
+                &["cat", "dog", "poodle"],
+            ),
+            (
+                "DiagnosticReport?result:Observation.code:in=http://dogs",
+                &["report"],
+            ),
+            (
+                "Observation?_has:DiagnosticReport:result:result.code:below=http://animals|dog",
+                &["plant", "poodle"],
+            ),
+            (
+                &format!("Observation?status:in={statuses}&code:missing=false&status:not=final"),
+                &["text"],
+            ),
+        ],
+    )
+    .await;
+    // A right to write is none to read value sets for anything but what the criteria say.
+    let deleted = server
+        .delete("Observation?code:in=http://pets&_id=cat")
+        .await;
+    assert_eq!(deleted.status, 204, "{}", deleted.text());
+    check(&server, &[("Observation?code=cat", &[])]).await;
+}
+
+async fn a_value_set_that_cannot_be_expanded_refuses_the_search(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    let filter = json!([{"property": "concept", "op": "is-a", "value": "404684003"}]);
+    put(
+        &server,
+        &json!({"resourceType": "ValueSet", "id": "external", "status": "active",
+            "url": "http://external", "compose": {"include": [
+                {"system": "http://snomed.info/sct", "filter": filter}]}}),
+    )
+    .await;
+    for (query, says) in [
+        ("Observation?code:in=http://nowhere", "http://nowhere"),
+        (
+            "Observation?code:in=http://external",
+            "http://snomed.info/sct",
+        ),
+        (
+            "Observation?code:below=http://snomed.info/sct|1",
+            "http://snomed.info/sct",
+        ),
+    ] {
+        let answer = server.get(query).await;
+        assert_eq!(answer.status, 422, "{query}: {}", answer.text());
+        assert!(answer.text().contains(says), "{query}: {}", answer.text());
+    }
+    let answer = server.get("Observation?code:below=dog").await;
+    assert_eq!(answer.status, 400, "{}", answer.text());
 }
