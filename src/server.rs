@@ -90,7 +90,7 @@ impl Server {
         let control = control::listen(control, stopped.clone());
         let reindexing = reindex::run(parts.ctx.clone(), config.reindex.clone(), stopped.clone());
         tokio::spawn(sweep_erasures(parts.ctx.clone(), stopped.clone()));
-        let serving = router::serve(listener, router, stopped);
+        let serving = router::serve(listener, router, config.limits.clone(), stopped);
         Ok(Self {
             address,
             base_url: config.fhir_base(),

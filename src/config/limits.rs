@@ -46,8 +46,12 @@ pub struct Limits {
     pub retries_max: u32,
     /// Seconds one request may take.
     pub request_seconds_max: u64,
-    /// Requests worked on at once.
+    /// Requests worked on at once; one more is told to come again.
     pub requests_at_once_max: usize,
+    /// Connections open at once; one more waits to be accepted.
+    pub connections_max: usize,
+    /// Seconds a client may take to send the head of a request, or to begin the next one.
+    pub request_head_seconds_max: u64,
     /// Seconds a graceful stop waits for requests under way.
     pub shutdown_seconds_max: u64,
 }
@@ -76,6 +80,8 @@ impl Default for Limits {
             retries_max: 100,
             request_seconds_max: 60,
             requests_at_once_max: 1024,
+            connections_max: 4096,
+            request_head_seconds_max: 60,
             shutdown_seconds_max: 30,
         }
     }

@@ -20,13 +20,10 @@ use crate::seal::data_key::{OwnerHash, owner_hash};
 use crate::seal::hex;
 use crate::search::cursor::CursorKey;
 use crate::search::hasher::Hasher;
-use crate::search::key::{Entries, Key, ParameterNumber};
+use crate::search::key::{ENTRIES_MAX, Entries, Key, ParameterNumber};
 use crate::search::param::{
     self, DataType, Found, KeyWriter, composite, date, reference, special, token,
 };
-
-/// Keys and compartments that one resource may have: beyond it the write is refused.
-pub const ENTRIES_MAX: usize = 100_000;
 
 /// The parameters on the date that a resource is clinically about, best first.
 const MAIN_DATES: [&str; 29] = [
@@ -322,6 +319,9 @@ impl Indexer {
             return;
         }
         program.run(resource.object(), shapes, &mut |value| {
+            if writer.is_full() {
+                return;
+            }
             let found = self.found(value, traits);
             has_value = true;
             param::index(parameter.kind, &found, &mut writer);

@@ -8,6 +8,9 @@ use smallvec::SmallVec;
 
 use crate::fhir::resource_type::ResourceType;
 
+/// Keys and compartments that one resource may have: beyond it the write is refused.
+pub const ENTRIES_MAX: usize = 100_000;
+
 /// Bytes of the longest key.
 pub const KEY_BYTES_MAX: usize = 24;
 

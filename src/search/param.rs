@@ -20,7 +20,7 @@ use crate::fhir::resource::{Node, Object};
 use crate::fhir::resource_type::ResourceType;
 use crate::fhir::shape::CodeSet;
 use crate::search::hasher::Hasher;
-use crate::search::key::{Key, ParameterNumber};
+use crate::search::key::{ENTRIES_MAX, Key, ParameterNumber};
 use crate::search::modifier::Modifier;
 use crate::search::plan::Predicate;
 
@@ -148,6 +148,14 @@ pub struct KeyWriter<'a, 'h> {
     pub base_url: &'a str,
     /// The keys so far.
     pub keys: &'a mut Vec<Key>,
+}
+
+impl KeyWriter<'_, '_> {
+    /// Whether there are more keys than a resource may have: it will be refused, and more of them
+    /// are work for nothing.
+    pub fn is_full(&self) -> bool {
+        self.keys.len() > ENTRIES_MAX
+    }
 }
 
 /// What the value of a query parameter is read with.

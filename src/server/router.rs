@@ -1,5 +1,7 @@
 //! Every surface on one router, and what surrounds them all.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -10,13 +12,13 @@ use http::header::{
     LAST_MODIFIED, LOCATION,
 };
 use http::{HeaderValue, Method, StatusCode};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tower::limit::GlobalConcurrencyLimitLayer;
+use tokio::sync::{Semaphore, watch};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -25,6 +27,8 @@ use tower_http::timeout::TimeoutLayer;
 
 use crate::api;
 use crate::config::Config;
+use crate::config::limits::Limits;
+use crate::http::middleware::admit::admit;
 use crate::http::middleware::guard::{Guard, guard};
 use crate::http::middleware::observe::observe;
 use crate::http::middleware::represent::represent;
@@ -34,6 +38,7 @@ use crate::http::state::AppState;
 pub(super) fn router(state: &AppState, config: &Config) -> Router {
     let limits = &config.limits;
     let allowed = Guard::new(state.access, &config.fhir_base(), &config.rest.cors_origins);
+    let room = semaphore(limits.requests_at_once_max);
     let guarded = from_fn_with_state(allowed, guard);
     let fhir = Router::new()
         .nest("/fhir", api::fhir::routes().merge(api::operation::routes()))
@@ -47,13 +52,11 @@ pub(super) fn router(state: &AppState, config: &Config) -> Router {
             Duration::from_secs(limits.request_seconds_max),
         ))
         .layer(guarded.clone())
+        .layer(from_fn_with_state(room, admit))
         .layer(from_fn_with_state(state.clone(), represent))
         .layer(CompressionLayer::new())
         .layer(cors(&config.rest.cors_origins))
-        .layer(from_fn_with_state(state.clone(), observe))
-        .layer(GlobalConcurrencyLimitLayer::new(
-            limits.requests_at_once_max,
-        ));
+        .layer(from_fn_with_state(state.clone(), observe));
     fhir.merge(api::metrics::routes().layer(guarded))
         .with_state(state.clone())
 }
@@ -101,16 +104,51 @@ fn cors(origins: &[String]) -> CorsLayer {
         .max_age(Duration::from_hours(24))
 }
 
+fn semaphore(permits: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)))
+}
+
+/// How connections are served: who is gone, or does not go on, is not waited for.
+fn connections(head_time_max: Duration) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head_time_max);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(head_time_max);
+    builder
+}
+
+/// Ends when no request has come in time. Until the first bytes tell which HTTP it is, hyper has
+/// no timeout of its own.
+async fn stays_silent(head_time_max: Duration, begun: &AtomicBool) {
+    tokio::time::sleep(head_time_max).await;
+    if begun.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
+    }
+}
+
 /// Accepts connections until told to stop, then waits for those that are busy.
 pub(super) async fn serve(
     listener: TcpListener,
     router: Router,
+    limits: Limits,
     mut stopped: watch::Receiver<bool>,
 ) {
     let graceful = GracefulShutdown::new();
+    let room = semaphore(limits.connections_max);
+    let head_time_max = Duration::from_secs(limits.request_head_seconds_max);
+    let builder = connections(head_time_max);
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let accepting = async {
+            let permit = Arc::clone(&room).acquire_owned().await;
+            (permit, listener.accept().await)
+        };
+        let (permit, accepted) = tokio::select! {
+            accepted = accepting => accepted,
             _ = stopped.changed() => break,
         };
         let stream = match accepted {
@@ -125,13 +163,25 @@ pub(super) async fn serve(
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "nodelay");
         }
-        let service = TowerToHyperService::new(router.clone());
+        let begun = Arc::new(AtomicBool::new(false));
+        let (inner, noted) = (TowerToHyperService::new(router.clone()), Arc::clone(&begun));
+        let service = service_fn(move |request| {
+            noted.store(true, Ordering::Relaxed);
+            inner.call(request)
+        });
         let watcher = graceful.watcher();
+        let builder = builder.clone();
         tokio::spawn(async move {
-            let builder = Builder::new(TokioExecutor::new());
+            let _permit = permit;
             let connection = builder.serve_connection(TokioIo::new(stream), service);
-            if let Err(error) = watcher.watch(connection.into_owned()).await {
-                tracing::debug!(%error, "a connection ended early");
+            let connection = watcher.watch(connection.into_owned());
+            tokio::select! {
+                ended = connection => if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection ended early");
+                },
+                () = stays_silent(head_time_max, &begun) => {
+                    tracing::debug!("a connection without a request was closed");
+                }
             }
         });
     }

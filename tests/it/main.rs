@@ -28,6 +28,7 @@ mod import;
 mod keys;
 mod meta;
 mod operate;
+mod overload;
 mod patch;
 mod read;
 mod rotate;

@@ -53,6 +53,9 @@ pub(super) enum Token<'a> {
     End,
 }
 
+/// Prefixes declared in the open elements: a lookup goes through all of them.
+const PREFIXES_AT_ONCE_MAX: usize = 64;
+
 /// A declared prefix, in the element it was declared in and those inside.
 #[derive(Debug, Clone, Copy)]
 struct Binding<'a> {
@@ -253,6 +256,12 @@ impl<'a> Markup<'a> {
             XSI_NAMESPACE => Namespace::Xsi,
             _ => Namespace::Other,
         };
+        let is_prefixed = |binding: &&Binding<'_>| !binding.prefix.is_empty();
+        if !prefix.is_empty()
+            && self.bindings.iter().filter(is_prefixed).count() >= PREFIXES_AT_ONCE_MAX
+        {
+            return Err(self.fail("More prefixes are declared here than this server reads."));
+        }
         self.bindings.push(Binding {
             prefix,
             namespace,

@@ -62,9 +62,15 @@ pub fn index(value: &Found<'_>, writer: &mut KeyWriter<'_, '_>) {
             .keys
             .push(whole_key(writer.parameter, &whole, writer.hasher));
         for beginning in beginnings(&whole, has_words) {
+            if writer.is_full() {
+                return;
+            }
             prefix_keys(beginning, writer);
         }
         for piece in pieces(&whole) {
+            if writer.is_full() {
+                return;
+            }
             let key = piece_key(writer.parameter, piece, writer.hasher);
             writer.keys.push(key);
         }

@@ -2,7 +2,8 @@
 
 use super::{NOW_MS, indexer, resource};
 use crate::search::index::TooManyEntries;
-use crate::search::key::Key;
+use crate::search::key::{ENTRIES_MAX, Key, ParameterNumber};
+use crate::search::param::{self, KeyWriter};
 
 const OBSERVATION: &str = r#"{"resourceType":"Observation","id":"o1","status":"final",
     "meta":{"profile":["http://x/StructureDefinition/vital"],"tag":[{"system":"http://t","code":"a"}]},
@@ -92,6 +93,35 @@ fn a_large_list_is_indexed_and_a_huge_one_refused() {
         indexer().entries(&list(100_001), NOW_MS),
         Err(TooManyEntries)
     );
+}
+
+#[test]
+fn a_text_of_a_million_words_is_given_up_at_the_limit() {
+    let mut text = String::new();
+    for number in 0..1_000_000 {
+        text.push_str(&number.to_string());
+        text.push(' ');
+    }
+    let huge = resource(&format!(
+        r#"{{"resourceType":"Patient","id":"1","name":[{{"text":"{text}"}}]}}"#
+    ));
+    let indexer = indexer();
+    assert_eq!(indexer.entries(&huge, NOW_MS), Err(TooManyEntries));
+    let name = indexer
+        .registry()
+        .search_parameter("Patient".parse().unwrap(), "name")
+        .unwrap();
+    let mut keys = Vec::new();
+    let mut writer = KeyWriter {
+        parameter: ParameterNumber(name.number),
+        hasher: &mut indexer.hasher(),
+        base_url: "",
+        keys: &mut keys,
+    };
+    indexer.each_value(name, &huge, &mut |value| {
+        param::index(name.kind, value, &mut writer);
+    });
+    assert!(keys.len() < ENTRIES_MAX + 100, "{}", keys.len());
 }
 
 /// `docs/storage.md` lists the keys of an example; it is read from there and listed again here.

@@ -195,6 +195,26 @@ fn a_wrong_namespace() {
 }
 
 #[test]
+fn prefixes_without_end() {
+    let level = |from: usize| {
+        let declared: Vec<_> = (from..from + 20)
+            .map(|number| format!("xmlns:p{number}='urn:p'"))
+            .collect();
+        format!("<div {}>", declared.join(" "))
+    };
+    let nested = |levels: usize| {
+        let open: String = (0..levels).map(|at| level(at * 20)).collect();
+        let close = "</div>".repeat(levels);
+        patient(&format!(
+            "<text><status value='generated'/><div xmlns='http://www.w3.org/1999/xhtml'>\
+             {open}x{close}</div></text>"
+        ))
+    };
+    assert!(from_xml(nested(3).as_bytes()).is_ok());
+    assert_refused(&nested(4), "More prefixes", "Patient.text.div");
+}
+
+#[test]
 fn a_wrong_order() {
     assert_refused(
         &patient("<birthDate value='1970'/><active value='true'/>"),
