@@ -106,7 +106,7 @@ impl Default for EmbeddedSettings {
             queue_jobs_max: 1024,
             group_jobs_max: 64,
             group_wait_us_max: 2000,
-            checkpoint_pages: 8000,
+            checkpoint_pages: 16_000,
             body_bytes_max: 256 << 20,
             records_bytes_max: None,
             purge_interval_ms: 60_000,

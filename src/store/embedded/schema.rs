@@ -16,7 +16,7 @@ use crate::store::embedded::EmbeddedSettings;
 const SCHEMA_VERSION: i64 = 1;
 
 /// Bytes of a page; set once, when a file is made.
-pub(super) const PAGE_BYTES: u32 = 8192;
+pub(super) const PAGE_BYTES: u32 = 4096;
 
 /// Pages a file can have.
 const PAGES_MAX: u32 = u32::MAX - 1;
