@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use metrics_exporter_prometheus::PrometheusRecorder;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -19,10 +20,13 @@ use tokio::task::JoinHandle;
 use crate::access::records::erasure::SWEEP_INTERVAL;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{AccessMode, Config};
-use crate::http::state::AppState;
+use crate::http::state::{AppParts, AppState};
 use crate::interaction::Context;
 use crate::operation::reindex;
 use crate::server::control::Control;
+
+/// How long measurements wait to be summed up, at most.
+const SUM_UP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// A server that listens.
 pub struct Server {
@@ -74,12 +78,13 @@ impl Server {
         };
         let parts = open::open(&config, clock).await?;
         base_url::settle(&*parts.store, &config, &*parts.ctx.clock).await?;
-        let state = AppState {
+        let recorder = Arc::clone(&parts.recorder);
+        let state = AppState::new(AppParts {
             ctx: parts.ctx.clone(),
             access,
             recorder: parts.recorder,
             capability_statement: parts.capability_statement,
-        };
+        });
         let router = router::router(&state, &config);
         let (stopping, stopped) = watch::channel(false);
         let control = Control {
@@ -90,6 +95,7 @@ impl Server {
         let control = control::listen(control, stopped.clone());
         let reindexing = reindex::run(parts.ctx.clone(), config.reindex.clone(), stopped.clone());
         tokio::spawn(sweep_erasures(parts.ctx.clone(), stopped.clone()));
+        tokio::spawn(sum_up(recorder, stopped.clone()));
         let serving = router::serve(listener, router, config.limits.clone(), stopped);
         Ok(Self {
             address,
@@ -159,6 +165,16 @@ async fn sweep_erasures(ctx: Context, mut stopped: watch::Receiver<bool>) {
         tokio::select! {
             () = tokio::time::sleep(SWEEP_INTERVAL) => {}
             _ = stopped.changed() => return,
+        }
+    }
+}
+
+/// Sums up measurements now and then: each waits in memory until somebody asks, and nobody may.
+async fn sum_up(recorder: Arc<PrometheusRecorder>, mut stopped: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            _ = stopped.changed() => return,
+            () = tokio::time::sleep(SUM_UP_INTERVAL) => recorder.handle().run_upkeep(),
         }
     }
 }

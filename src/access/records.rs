@@ -4,6 +4,7 @@
 //!
 //! Above this, resources are JSON; below it, ciphertext. The store and the keys are private.
 
+mod counts;
 pub mod erasure;
 mod opening;
 pub mod parameters;
@@ -21,6 +22,7 @@ use tokio::sync::Mutex;
 
 use crate::access::Grant;
 use crate::access::keys::KeyKeeper;
+use crate::access::records::counts::Counts;
 use crate::access::records::parameters::{Known, SEARCH_PARAMETER};
 use crate::access::records::prepare::{Work, seal_all};
 use crate::access::sequence::SequenceSource;
@@ -72,6 +74,7 @@ pub struct Records {
     known: Mutex<Known>,
     /// When the search parameters in force were last looked at, in ms since the epoch.
     refreshed_ms: AtomicI64,
+    counts: Counts,
 }
 
 /// A stored version, opened.
@@ -154,6 +157,7 @@ impl Records {
             process: String::new(),
             known: Mutex::default(),
             refreshed_ms: AtomicI64::default(),
+            counts: Counts::default(),
         };
         records.process = records.new_id();
         records

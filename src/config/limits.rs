@@ -28,7 +28,7 @@ pub struct Limits {
     pub page_default: usize,
     /// Resources one search may examine before it is refused as too costly.
     pub examined_max: usize,
-    /// Up to this many matches `Bundle.total` is counted exactly.
+    /// Up to this many matches `Bundle.total` is counted unasked, where the index alone tells it.
     pub total_max: u64,
     /// How many steps a chain in a search may have.
     pub chain_depth_max: usize,
@@ -70,7 +70,7 @@ impl Default for Limits {
             page_max: 1000,
             page_default: 20,
             examined_max: 200_000,
-            total_max: 10_000,
+            total_max: 1_000,
             chain_depth_max: 8,
             chain_targets_max: 10_000,
             include_max: 1000,

@@ -1,5 +1,6 @@
 //! What every handler is given.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusRecorder;
@@ -7,9 +8,12 @@ use metrics_exporter_prometheus::PrometheusRecorder;
 use crate::config::AccessMode;
 use crate::interaction::Context;
 
-/// The state of the router.
+/// The state of the router: one pointer, because every layer clones it for every request.
 #[derive(Clone)]
-pub struct AppState {
+pub struct AppState(Arc<AppParts>);
+
+/// What the state holds.
+pub struct AppParts {
     /// What interactions work with.
     pub ctx: Context,
     /// How access is decided.
@@ -18,4 +22,19 @@ pub struct AppState {
     pub recorder: Arc<PrometheusRecorder>,
     /// The JSON of the CapabilityStatement.
     pub capability_statement: Arc<[u8]>,
+}
+
+impl AppState {
+    /// The state that holds these parts.
+    pub fn new(parts: AppParts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for AppState {
+    type Target = AppParts;
+
+    fn deref(&self) -> &AppParts {
+        &self.0
+    }
 }

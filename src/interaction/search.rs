@@ -134,15 +134,20 @@ impl Searching<'_> {
         if shows_matches && !result.sort.is_empty() {
             return self.sort(response, &matching, started_ms).await;
         }
-        response.total = match &self.asked.cursor {
-            Some(cursor) => cursor.total,
-            None => matching.total(ctx, grant, result).await?,
-        };
+        let further = self.asked.cursor.as_ref();
+        response.total = further.and_then(|cursor| cursor.total);
+        if !shows_matches && further.is_none() {
+            response.total = matching.total(ctx, grant, result).await?;
+        }
         if shows_matches {
             let walk = Walk::of(self.asked.cursor.as_ref(), page_size);
             let mut found = matching.page(ctx, grant, &walk).await?;
             if walk.is_backward {
                 found.matches.reverse();
+            }
+            if further.is_none() {
+                let total = matching.total_beyond(ctx, grant, (result, &found));
+                response.total = total.await?;
             }
             let mut page = Page::walked(&walk, &found, response.total, matching.driver);
             response.matches = found.matches;

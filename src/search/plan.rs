@@ -18,7 +18,7 @@ pub struct Candidate<'a> {
 }
 
 /// A condition on index entries.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Predicate {
     /// Holds for everything.
     All,
@@ -48,7 +48,7 @@ pub enum Predicate {
 }
 
 /// Keys from `low` up to but not including `high`, optionally with a condition on their tail.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct KeyRange {
     /// The first key that counts.
     pub low: Key,
@@ -59,7 +59,7 @@ pub struct KeyRange {
 }
 
 /// The bytes of a key from `offset` on must be in `low..high`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Tail {
     /// Where the tail begins.
     pub offset: usize,

@@ -19,6 +19,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -40,23 +41,26 @@ pub(super) fn router(state: &AppState, config: &Config) -> Router {
     let allowed = Guard::new(state.access, &config.fhir_base(), &config.rest.cors_origins);
     let room = semaphore(limits.requests_at_once_max);
     let guarded = from_fn_with_state(allowed, guard);
-    let fhir = Router::new()
-        .nest("/fhir", api::fhir::routes().merge(api::operation::routes()))
-        .route("/fhir/", api::fhir::system())
-        .fallback(api::fhir::nothing_here)
-        .layer(DefaultBodyLimit::disable())
-        .layer(RequestDecompressionLayer::new())
-        .layer(CatchPanicLayer::custom(api::fhir::panicked))
+    // One stack and not a layer after another: each layer of a router boxes service and future anew.
+    let around = ServiceBuilder::new()
+        .layer(from_fn_with_state(state.clone(), observe))
+        .layer(cors(&config.rest.cors_origins))
+        .layer(CompressionLayer::new())
+        .layer(from_fn_with_state(state.clone(), represent))
+        .layer(from_fn_with_state(room, admit))
+        .layer(guarded.clone())
         .layer(TimeoutLayer::with_status_code(
             StatusCode::GATEWAY_TIMEOUT,
             Duration::from_secs(limits.request_seconds_max),
         ))
-        .layer(guarded.clone())
-        .layer(from_fn_with_state(room, admit))
-        .layer(from_fn_with_state(state.clone(), represent))
-        .layer(CompressionLayer::new())
-        .layer(cors(&config.rest.cors_origins))
-        .layer(from_fn_with_state(state.clone(), observe));
+        .layer(CatchPanicLayer::custom(api::fhir::panicked))
+        .layer(RequestDecompressionLayer::new())
+        .layer(DefaultBodyLimit::disable());
+    let fhir = Router::new()
+        .nest("/fhir", api::fhir::routes().merge(api::operation::routes()))
+        .route("/fhir/", api::fhir::system())
+        .fallback(api::fhir::nothing_here)
+        .layer(around);
     fhir.merge(api::metrics::routes().layer(guarded))
         .with_state(state.clone())
 }

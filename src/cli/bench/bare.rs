@@ -1,12 +1,14 @@
 //! Writers on a bare store: the ceilings of what is written.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::access::sequence::SequenceSource;
 use crate::cli::Failure;
-use crate::cli::bench::drive::Worker;
+use crate::cli::bench::drive::{Sample, Worker, drive};
+use crate::cli::bench::process;
 use crate::cli::bench::ready::Observation;
 use crate::store::Store;
 use crate::store::batch::{Batch, Put};
@@ -67,6 +69,8 @@ impl Worker for Creator {
 pub(super) struct Updater {
     /// Where to.
     pub(super) store: Arc<dyn Store>,
+    /// Whether it reads what it supersedes, as a server has to that does not know it.
+    pub(super) is_reader: bool,
     /// The current versions of its documents.
     pub(super) own: Vec<Put>,
     /// How many versions it has written.
@@ -81,6 +85,10 @@ impl Worker for Updater {
             return Ok(false);
         };
         self.written += 1;
+        if self.is_reader {
+            let read = self.store.get(&current.version.address).await?;
+            current.version = read.ok_or("a document is not there any more")?;
+        }
         let mut next = current.clone();
         next.version.version_id += 1;
         next.version.last_updated_ms += 1;
@@ -100,4 +108,16 @@ async fn commit(store: &dyn Store, put: Put) -> Result<(), Failure> {
         ..Batch::default()
     };
     Ok(store.commit(batch).await?)
+}
+
+/// Runs writers as [`drive`] does, and keeps what this process, in which the store is, has used.
+pub(super) async fn write<W: Worker>(
+    writers: Vec<W>,
+    time_max: Option<Duration>,
+) -> Result<(Vec<W>, Sample), Failure> {
+    let own = std::process::id();
+    let before_s = process::cpu_s(own);
+    let (writers, mut sample) = drive(writers, time_max).await?;
+    sample.cpu_s = process::cpu_s(own) - before_s;
+    Ok((writers, sample))
 }

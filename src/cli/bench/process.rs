@@ -92,13 +92,7 @@ impl Process {
 
     /// Seconds of processor that it has used.
     pub(super) fn cpu_s(&self) -> f64 {
-        let path = format!("/proc/{}/stat", self.child.id());
-        let stat = fs::read_to_string(path).unwrap_or_default();
-        let behind_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
-        // The state is field 3 of the line, user and system time are 14 and 15.
-        let ticks = behind_name.split_whitespace().skip(11).take(2);
-        let ticks: u32 = ticks.filter_map(|text| text.parse::<u32>().ok()).sum();
-        f64::from(ticks) / TICKS_PER_SECOND
+        cpu_s(self.child.id())
     }
 
     /// Asks it to stop, and waits until it has.
@@ -122,6 +116,16 @@ impl Drop for Process {
         self.child.kill().unwrap_or_default();
         self.child.wait().map(drop).unwrap_or_default();
     }
+}
+
+/// Seconds of processor that a process has used.
+pub(super) fn cpu_s(pid: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let behind_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+    // The state is field 3 of the line, user and system time are 14 and 15.
+    let ticks = behind_name.split_whitespace().skip(11).take(2);
+    let ticks: u32 = ticks.filter_map(|text| text.parse::<u32>().ok()).sum();
+    f64::from(ticks) / TICKS_PER_SECOND
 }
 
 /// Runs `vesta import` to its end, and says how many seconds it took.

@@ -51,6 +51,8 @@ pub(super) struct Ceiling {
     pub(super) name: String,
     /// How many a second.
     pub(super) per_second: f64,
+    /// Microseconds of processor that each took.
+    pub(super) cpu_us: f64,
     /// What the workload reaches of it.
     pub(super) ratio: f64,
 }
@@ -83,10 +85,12 @@ impl Row {
 
     /// The same with a ceiling that was measured in the same units.
     pub(super) fn beside(mut self, name: &str, ceiling: &Sample, units_per_step: f64) -> Self {
-        let per_second = ceiling.steps() * units_per_step / ceiling.elapsed_s;
+        let units = ceiling.steps() * units_per_step;
+        let per_second = units / ceiling.elapsed_s;
         self.ceilings.push(Ceiling {
             name: name.to_owned(),
             per_second,
+            cpu_us: ceiling.cpu_s * 1e6 / units,
             ratio: self.per_second / per_second,
         });
         self
@@ -119,11 +123,11 @@ impl Report {
         )?;
         writeln!(
             out,
-            "| workload | a second | p50 ms | p99 ms | server CPU us | ceiling | a second | ratio |"
+            "| workload | a second | p50 ms | p99 ms | CPU us | ceiling | a second | CPU us | ratio |"
         )?;
         writeln!(
             out,
-            "| --- | ---: | ---: | ---: | ---: | --- | ---: | ---: |"
+            "| --- | ---: | ---: | ---: | ---: | --- | ---: | ---: | ---: |"
         )?;
         for row in &self.workloads {
             write!(
@@ -138,12 +142,16 @@ impl Report {
                 let Ceiling {
                     name,
                     per_second,
+                    cpu_us,
                     ratio,
                 } = ceiling;
-                write!(out, " {name} | {per_second:.0} | {ratio:.2} |")?;
+                write!(
+                    out,
+                    " {name} | {per_second:.0} | {cpu_us:.0} | {ratio:.2} |"
+                )?;
             }
             if row.ceilings.is_empty() {
-                write!(out, " | | |")?;
+                write!(out, " | | | |")?;
             }
             writeln!(out)?;
         }

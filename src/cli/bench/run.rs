@@ -10,7 +10,7 @@ use http::Method;
 
 use crate::cli::Failure;
 use crate::cli::bench::BenchArguments;
-use crate::cli::bench::bare::BatchWriter;
+use crate::cli::bench::bare::{self, BatchWriter};
 use crate::cli::bench::data::{self, Material};
 use crate::cli::bench::drive::{Sample, drive};
 use crate::cli::bench::place::{Place, Role};
@@ -162,7 +162,7 @@ impl<'a> Run<'a> {
             store: Arc::clone(&self.bare),
             batches: Arc::clone(&batches),
         });
-        let (_writers, sample) = drive(writers.collect(), None).await?;
+        let (_writers, sample) = bare::write(writers.collect(), None).await?;
         Ok(sample)
     }
 

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use crate::access::sequence::SequenceSource;
 use crate::cli::Failure;
-use crate::cli::bench::bare::{Creator, Updater};
-use crate::cli::bench::drive::{Sample, Worker, drive};
+use crate::cli::bench::bare::{self, Creator, Updater};
+use crate::cli::bench::drive::Sample;
 use crate::cli::bench::process::Process;
 use crate::cli::bench::ready::{Observation, Ready};
 use crate::cli::bench::report::Row;
@@ -58,32 +58,26 @@ impl<'a> Singles<'a> {
         turn: Duration,
     ) -> Result<Row, Failure> {
         let calls = self.calls(workload);
-        let (over_http, bare) = if workload == Workload::Create {
-            self.take_turns(server, &calls, self.creators(), turn)
-                .await?
-        } else {
-            self.take_turns(server, &calls, self.updaters(), turn)
-                .await?
-        };
-        let row = Row::new(workload, over_http, 1.0);
-        Ok(row.beside("bare store, document ready", &bare, 1.0))
-    }
-
-    async fn take_turns<W: Worker>(
-        &self,
-        server: &Process,
-        calls: &Calls,
-        mut writers: Vec<W>,
-        turn: Duration,
-    ) -> Result<(Sample, Sample), Failure> {
-        let (mut over_http, mut bare) = (Sample::default(), Sample::default());
+        let (mut over_http, mut writing) = (Sample::default(), Sample::default());
+        let mut reading = Sample::default();
+        let mut creators = self.creators();
+        let (mut writers, mut readers) = (self.updaters(false), self.updaters(true));
         for _ in 0..TURNS {
-            over_http.add(send(server, self.writers, calls, Some(turn)).await?);
-            let (back, sample) = drive(writers, Some(turn)).await?;
-            writers = back;
-            bare.add(sample);
+            over_http.add(send(server, self.writers, &calls, Some(turn)).await?);
+            if workload == Workload::Create {
+                creators = keep(&mut writing, bare::write(creators, Some(turn)).await?);
+            } else {
+                readers = keep(&mut reading, bare::write(readers, Some(turn)).await?);
+                writers = keep(&mut writing, bare::write(writers, Some(turn)).await?);
+            }
         }
-        Ok((over_http, bare))
+        let row = Row::new(workload, over_http, 1.0);
+        Ok(if workload == Workload::Create {
+            row.beside("bare store, document ready", &writing, 1.0)
+        } else {
+            row.beside("bare store, one get, document ready", &reading, 1.0)
+                .beside("bare store, document ready", &writing, 1.0)
+        })
     }
 
     fn calls(&self, workload: Workload) -> Calls {
@@ -112,17 +106,27 @@ impl<'a> Singles<'a> {
         writers.collect()
     }
 
-    fn updaters(&self) -> Vec<Updater> {
+    /// Those that read have other documents than those that do not.
+    fn updaters(&self, is_reader: bool) -> Vec<Updater> {
+        let first = if is_reader { self.writers } else { 0 };
         let writers = (0..self.writers).map(|place| {
-            let own = self.patterns.iter().skip(place).step_by(self.writers);
+            let own = self.patterns.iter().skip(first + place);
+            let own = own.step_by(self.writers * 2);
             Updater {
                 store: Arc::clone(self.bare),
+                is_reader,
                 own: own.map(|pattern| pattern.put.clone()).collect(),
                 written: 0,
             }
         });
         writers.collect()
     }
+}
+
+/// Adds what was measured, and hands on who measured it.
+fn keep<W>(sum: &mut Sample, (workers, sample): (Vec<W>, Sample)) -> Vec<W> {
+    sum.add(sample);
+    workers
 }
 
 /// Which pattern is whose: no two writers have the same, as long as there are enough.

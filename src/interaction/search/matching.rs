@@ -86,7 +86,8 @@ impl Matching {
         for lowered in &all {
             counts.clear();
             for candidate in lowered.candidates() {
-                counts.push(ctx.records.count(grant, &candidate, COUNT_LIMIT).await?);
+                let counted = ctx.records.count_roughly(grant, &candidate, COUNT_LIMIT);
+                counts.push(counted.await?);
             }
             plans.push(lowered.plan(&counts));
         }
@@ -253,6 +254,23 @@ impl Matching {
         };
         self.each(ctx, grant, (most, true), &mut visit).await?;
         Ok(counted)
+    }
+
+    /// How many match, once the first page is there: when it is the only one, all are on it.
+    pub(super) async fn total_beyond(
+        &self,
+        ctx: &Context,
+        grant: &Grant,
+        (result, page): (&ResultOptions, &FoundPage),
+    ) -> Result<Option<u64>, Outcome> {
+        match result.total {
+            Some(Total::None) => Ok(None),
+            _ if !page.has_more => Ok(u64::try_from(page.matches.len()).ok()),
+            // Without a residual the index alone tells; else every candidate is looked at, which
+            // costs many times the page, and is left to those who ask for it.
+            None if self.plan.residual != Predicate::All || self.needs_verification() => Ok(None),
+            _ => self.total(ctx, grant, result).await,
+        }
     }
 
     /// How many match: exact up to a limit, or as far as the client wants it. None where finding

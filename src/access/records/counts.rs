@@ -1,0 +1,48 @@
+//! Counts that were made a moment ago, for choosing between drivers: nobody is shown them.
+
+use std::time::Duration;
+
+use moka::sync::Cache;
+
+use crate::access::Grant;
+use crate::access::records::Records;
+use crate::outcome::Outcome;
+use crate::search::plan::{Plan, Predicate};
+
+/// Drivers that are remembered, of some 100 bytes each.
+const DRIVERS_MAX: u64 = 10_000;
+
+/// How long they are: until then a search may walk a driver that is no longer the best.
+const KEPT: Duration = Duration::from_secs(30);
+
+/// How many resources each driver was found to have.
+pub(super) struct Counts(Cache<Predicate, u64>);
+
+impl Default for Counts {
+    fn default() -> Self {
+        let cache = Cache::builder().max_capacity(DRIVERS_MAX);
+        Self(cache.time_to_live(KEPT).build())
+    }
+}
+
+impl Records {
+    /// As [`Records::count`], of a plan that only walks its driver; what was counted a moment ago
+    /// will do.
+    pub async fn count_roughly(
+        &self,
+        grant: &Grant,
+        plan: &Plan,
+        limit: u64,
+    ) -> Result<u64, Outcome> {
+        // Alternatives may be thousands of keys: too much to remember.
+        let is_small = matches!(plan.driver, Predicate::Key(_) | Predicate::Range(_));
+        if let Some(counted) = self.counts.0.get(&plan.driver).filter(|_| is_small) {
+            return Ok(counted);
+        }
+        let counted = self.count(grant, plan, limit).await?;
+        if is_small {
+            self.counts.0.insert(plan.driver.clone(), counted);
+        }
+        Ok(counted)
+    }
+}
