@@ -6,6 +6,7 @@
 
 mod counts;
 pub mod erasure;
+mod health;
 mod opening;
 pub mod parameters;
 mod prepare;
@@ -41,9 +42,7 @@ use crate::search::current::CurrentIndexer;
 use crate::search::index::Indexer;
 use crate::search::plan::{Plan, Window};
 use crate::store::batch::{Batch, Put, RESERVATIONS, Reservation};
-use crate::store::{
-    Address, HistoryScope, HistoryWindow, Method, Store, StoreError, StoreGauges, Version,
-};
+use crate::store::{Address, HistoryScope, HistoryWindow, Method, Store, StoreError, Version};
 
 /// What [`Records`] is made of.
 pub struct RecordsParts {
@@ -385,32 +384,6 @@ impl Records {
             }
             Err(error) => Err(CommitError::Failed(failed(&error))),
         }
-    }
-
-    /// Whether reads and durable writes are possible now.
-    pub async fn ready(&self) -> Result<(), Outcome> {
-        self.parts
-            .store
-            .ready()
-            .await
-            .map_err(|error| failed(&error))
-    }
-
-    /// Figures for `/metrics`.
-    pub fn gauges(&self) -> StoreGauges {
-        self.parts.store.gauges()
-    }
-
-    /// Finishes what is under way.
-    pub async fn close(&self) -> Result<(), Outcome> {
-        if let Err(outcome) = self.release_walk().await {
-            tracing::warn!(source = ?outcome.source, "the walk is free when its lease ends");
-        }
-        self.parts
-            .store
-            .close()
-            .await
-            .map_err(|error| failed(&error))
     }
 
     async fn prepare(&self, mut changes: Vec<Change>) -> Result<Vec<(Put, Bytes)>, Outcome> {

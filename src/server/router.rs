@@ -41,7 +41,7 @@ pub(super) fn router(state: &AppState, config: &Config) -> Router {
     let allowed = Guard::new(state.access, &config.fhir_base(), &config.rest.cors_origins);
     let room = semaphore(limits.requests_at_once_max);
     let guarded = from_fn_with_state(allowed, guard);
-    // One stack and not a layer after another: each layer of a router boxes service and future anew.
+    // One stack and not a layer after another: a router boxes service and future for each layer.
     let around = ServiceBuilder::new()
         .layer(from_fn_with_state(state.clone(), observe))
         .layer(cors(&config.rest.cors_origins))
