@@ -8,6 +8,7 @@ pub mod cursor;
 pub mod decimal;
 pub mod escape;
 pub mod hasher;
+pub mod hierarchy;
 pub mod include;
 pub mod index;
 pub mod key;

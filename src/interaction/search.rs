@@ -6,6 +6,7 @@
 
 mod bundle;
 mod explain;
+mod hierarchy;
 mod include;
 mod matching;
 mod paging;

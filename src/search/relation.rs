@@ -28,6 +28,17 @@ pub enum Relation {
         /// What it has to meet.
         criterion: Box<Criterion>,
     },
+    /// `location:below=Location/42`: the reference leads to one of these or to what lies below.
+    Hierarchy {
+        /// The reference parameter.
+        code: CompactString,
+        /// What is named, as references name it.
+        named: Vec<String>,
+        /// Types with a hierarchy, and the parameter of each that leads upwards.
+        hierarchies: Vec<(ResourceType, CompactString)>,
+        /// Whether what lies above is meant.
+        is_above: bool,
+    },
     /// `_list=42`: the List with one of these ids names it.
     Lists(Vec<String>),
 }

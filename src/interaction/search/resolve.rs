@@ -16,7 +16,7 @@ use crate::fhir::resource::Resource;
 use crate::fhir::resource_type::ResourceType;
 use crate::interaction::Context;
 use crate::interaction::search::matching::Matching;
-use crate::interaction::search::vocabulary;
+use crate::interaction::search::{hierarchy, vocabulary};
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
 use crate::search::index::Indexer;
@@ -95,6 +95,16 @@ impl Resolver<'_> {
                             code,
                             criterion,
                         } => self.has(outer, (*source, code), criterion).await?,
+                        Relation::Hierarchy {
+                            code,
+                            named,
+                            hierarchies,
+                            is_above,
+                        } => {
+                            let way = (hierarchies.as_slice(), *is_above);
+                            let found = hierarchy::walk(self.ctx, self.grant, named, way).await?;
+                            references(code, found.into_iter().collect())
+                        }
                         Relation::Lists(ids) => self.lists(outer.resource_type, ids).await?,
                     };
                 }
@@ -281,14 +291,19 @@ impl Resolver<'_> {
         if is_whole {
             return Ok(());
         }
-        Err(Outcome::new(
-            Kind::TooCostly,
-            format!(
-                "A step of a chain leads to more than {limit} resources: let the parameter at its \
-                 end find fewer, or add a condition on what is searched."
-            ),
-        ))
+        Err(too_many_targets(limit))
     }
+}
+
+/// The refusal of a step that leads to too much.
+pub(super) fn too_many_targets(limit: usize) -> Outcome {
+    Outcome::new(
+        Kind::TooCostly,
+        format!(
+            "A step of a chain leads to more than {limit} resources: let the parameter at its end \
+             find fewer, or add a condition on what is searched."
+        ),
+    )
 }
 
 /// Gives what a resource refers to by a parameter.

@@ -3,16 +3,24 @@
 //! What they mean is in the file of each kind below [`crate::search::param`].
 //! Spec: <https://hl7.org/fhir/R4/search.html#modifiers>.
 
+use crate::conformance::registry::Registry;
 use crate::conformance::search_parameter::{ParameterKind, SearchParameter};
 use crate::outcome::Issue;
+use crate::search::hierarchy::hierarchies;
 use crate::search::modifier::Modifier;
 use crate::search::param::special;
 use crate::search::parse::refusal::{malformed, unsupported};
 use crate::search::query::Criterion;
 
 /// The modifier called `text`, when the parameter takes it.
-pub(super) fn of(name: &str, text: &str, parameter: &SearchParameter) -> Result<Modifier, Issue> {
-    let taken = taken_by(parameter);
+pub(super) fn of(
+    name: &str,
+    text: &str,
+    parameter: &SearchParameter,
+    registry: &Registry,
+) -> Result<Modifier, Issue> {
+    let has_hierarchy = !hierarchies(registry, parameter).is_empty();
+    let taken = taken_by(parameter, has_hierarchy);
     match Modifier::parse(text) {
         Some(Modifier::Type(target)) if parameter.kind == ParameterKind::Reference => {
             if parameter.targets.is_empty() || parameter.targets.contains(&target) {
@@ -56,7 +64,10 @@ pub(super) fn missing(
 }
 
 /// The modifiers that a parameter takes, by their names; types of references besides.
-fn taken_by(parameter: &SearchParameter) -> &'static [(&'static str, Modifier)] {
+fn taken_by(
+    parameter: &SearchParameter,
+    has_hierarchy: bool,
+) -> &'static [(&'static str, Modifier)] {
     match parameter.kind {
         _ if parameter.expression.is_none() => &[],
         ParameterKind::Token if parameter.code == special::ID => {
@@ -76,6 +87,12 @@ fn taken_by(parameter: &SearchParameter) -> &'static [(&'static str, Modifier)] 
             ("above", Modifier::Above),
             ("below", Modifier::Below),
             ("of-type", Modifier::OfType),
+        ],
+        ParameterKind::Reference if has_hierarchy => &[
+            ("missing", Modifier::Missing),
+            ("identifier", Modifier::Identifier),
+            ("above", Modifier::Above),
+            ("below", Modifier::Below),
         ],
         ParameterKind::Reference => &[
             ("missing", Modifier::Missing),

@@ -6,6 +6,7 @@ use crate::conformance::search_parameter::{Component, ParameterKind, SearchParam
 use crate::fhir::resource_type::ResourceType;
 use crate::outcome::Issue;
 use crate::search::escape;
+use crate::search::hierarchy::hierarchies;
 use crate::search::index::Indexer;
 use crate::search::modifier::Modifier;
 use crate::search::param::composite::CompositeCondition;
@@ -14,6 +15,7 @@ use crate::search::param::{self, Condition, ParseContext, special};
 use crate::search::parse::modifier;
 use crate::search::parse::refusal::{issue, malformed, unsupported};
 use crate::search::query::Criterion;
+use crate::search::relation::Relation;
 
 /// Values, parted by commas, that a parameter may have.
 pub const OR_VALUES_MAX: usize = 1_000;
@@ -42,13 +44,19 @@ pub(super) fn read(
     let name = named.name;
     let modifier = named
         .modifier
-        .map(|text| modifier::of(name, text, parameter))
+        .map(|text| modifier::of(name, text, parameter, indexer.registry()))
         .transpose()?;
     match modifier {
         Some(Modifier::Missing) => modifier::missing(name, parameter, value),
         Some(Modifier::Not | Modifier::NotIn) => {
             let inner = positive(indexer, now_ms, (named, modifier), parameter, value)?;
             Ok(Criterion::Not(Box::new(inner)))
+        }
+        Some(place @ (Modifier::Above | Modifier::Below))
+            if parameter.kind == ParameterKind::Reference =>
+        {
+            let named = positive(indexer, now_ms, (named, None), parameter, value)?;
+            hierarchy(indexer, (name, place), parameter, named)
         }
         _ => positive(indexer, now_ms, (named, modifier), parameter, value),
     }
@@ -125,6 +133,36 @@ fn positive(
             })
         }
     }
+}
+
+/// What lies above or below what references are to.
+fn hierarchy(
+    indexer: &Indexer,
+    (name, place): (&str, Modifier),
+    parameter: &SearchParameter,
+    named: Criterion,
+) -> Result<Criterion, Issue> {
+    let Criterion::Parameter { code, any_of } = named else {
+        return Err(malformed(name, "is a reference"));
+    };
+    let hierarchies = hierarchies(indexer.registry(), parameter);
+    let mut targets = Vec::new();
+    for condition in any_of {
+        let Condition::Reference(reference) = condition else {
+            return Err(malformed(name, "is a reference"));
+        };
+        if reference.version_id.is_some() {
+            let reason = "names a version, which has nothing above or below it";
+            return Err(malformed(name, reason));
+        }
+        targets.extend(reference.targets);
+    }
+    Ok(Criterion::Related(Relation::Hierarchy {
+        code,
+        named: targets,
+        hierarchies,
+        is_above: place == Modifier::Above,
+    }))
 }
 
 /// Reads the parts of a composite value, parted by `$`.

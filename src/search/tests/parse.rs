@@ -108,7 +108,11 @@ fn what_is_not_understood_is_refused_by_name() {
             "it takes :missing, :not, :text, :in, :not-in, :above, :below, :of-type",
         ),
         ("birthdate:not=2000", "it takes :missing"),
-        ("organization:below=x", "it takes :missing, :identifier"),
+        ("link:below=x", "it takes :missing, :identifier"),
+        (
+            "organization:below=Organization/1/_history/2",
+            "names a version",
+        ),
         ("name:x=x", "has a modifier that does not exist"),
         ("name:missing=x", "'name:missing': is true or false"),
         ("identifier:of-type=a|b", "an identifier of a type is"),

@@ -8,6 +8,7 @@ use crate::support::server::{Backend, TestServer, on_both_stores};
 on_both_stores!(
     chains_are_followed_to_any_depth,
     reverse_chains_nest_and_have_chains_inside,
+    hierarchies_are_walked_up_and_down,
     lists_and_filters_choose,
     malformed_chains_are_named,
     a_chain_is_walked_from_either_end,
@@ -87,6 +88,73 @@ async fn reverse_chains_nest_and_have_chains_inside(backend: Backend) {
         ],
     )
     .await;
+}
+
+async fn hierarchies_are_walked_up_and_down(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    for (id, parent) in [
+        ("site", None),
+        ("house", Some("Location/site")),
+        ("ward", Some("Location/house")),
+        ("room", Some("Location/ward")),
+        ("other", None),
+        ("left", Some("Location/right")),
+        ("right", Some("Location/left")),
+        ("annex", Some("http://elsewhere/Location/site")),
+    ] {
+        let mut location = json!({"resourceType": "Location", "id": id});
+        if let Some(parent) = parent {
+            location["partOf"] = json!({"reference": parent});
+        }
+        put(&server, &location).await;
+    }
+    for (id, place) in [
+        ("p1", "house"),
+        ("p2", "room"),
+        ("p3", "other"),
+        ("p4", "left"),
+    ] {
+        put(
+            &server,
+            &json!({"resourceType": "Procedure", "id": id, "status": "completed",
+                "subject": {"display": "x"},
+                "location": {"reference": format!("Location/{place}")}}),
+        )
+        .await;
+    }
+    let within: &[&str] = &["Procedure/p1", "Procedure/p2"];
+    assert_found(
+        &server,
+        &[
+            ("Procedure?location:below=Location/site", within),
+            ("Procedure?location:below=site", within),
+            ("Procedure?location:below=Location/ward", &["Procedure/p2"]),
+            ("Procedure?location:below=Location/nowhere", &[]),
+            (
+                "Procedure?location:below=Location/ward,Location/other",
+                &["Procedure/p2", "Procedure/p3"],
+            ),
+            ("Procedure?location:above=Location/room", within),
+            ("Procedure?location:above=Location/ward", &["Procedure/p1"]),
+            ("Procedure?location:below=Location/right", &["Procedure/p4"]),
+            ("Procedure?location:above=Location/right", &["Procedure/p4"]),
+            (
+                "Location?partof:below=Location/house",
+                &["Location/room", "Location/ward"],
+            ),
+            (
+                "Location?partof:below=http://elsewhere/Location/site",
+                &["Location/annex"],
+            ),
+            (
+                "Location?_has:Procedure:location:location:below=Location/site",
+                &["Location/house", "Location/room"],
+            ),
+        ],
+    )
+    .await;
+    let refused = server.get("Procedure?subject:Patient.link:below=1").await;
+    refused.assert_refused(400, "not-supported", "does not take");
 }
 
 async fn lists_and_filters_choose(backend: Backend) {
