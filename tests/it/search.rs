@@ -1,6 +1,7 @@
 //! Searches over HTTP: <https://hl7.org/fhir/R4/search.html>.
 
 mod chain;
+mod differential;
 mod examples;
 mod include;
 mod page;

@@ -109,9 +109,10 @@ fn of_period(period: &Object) -> Option<Interval> {
     }
     let low_ms = start.map_or(i64::MIN, |one| one.low_ms);
     let high_ms = end.map_or(i64::MAX, |one| one.high_ms);
-    // A period that ends before it starts still is the time between the two.
+    // A period that ends before it starts still is the time between the two. An end that is less
+    // exact than the start, such as the year that it is in, does not end before it.
     Some(match (start, end) {
-        (Some(start), Some(end)) if end.low_ms < start.low_ms => start.hull(end),
+        (Some(start), Some(end)) if end.high_ms <= start.low_ms => start.hull(end),
         _ => Interval { low_ms, high_ms },
     })
 }

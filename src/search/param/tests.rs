@@ -3,6 +3,7 @@
 //! Every check goes both ways: through keys and verification, and through matching alone.
 
 mod date;
+mod date_table;
 mod number;
 mod quantity;
 mod reference;
