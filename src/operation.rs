@@ -3,5 +3,9 @@
 //! Spec: <https://hl7.org/fhir/R4/operations.html>.
 
 pub mod erase;
+pub mod everything;
+pub mod lastn;
+pub mod listing;
 pub mod meta;
+pub mod parameters;
 pub mod reindex;

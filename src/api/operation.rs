@@ -1,5 +1,6 @@
 //! The routes of operations: `$...` on the system, a type or an instance.
 
+mod listing;
 mod meta;
 
 use axum::Router;
@@ -19,6 +20,15 @@ pub fn routes() -> Router<AppState> {
     Router::new()
         .route("/{type}/{id}/$erase", post(erase))
         .route("/$reindex-status", get(reindex_status))
+        .route(
+            "/{type}/$everything",
+            get(listing::everything_of_type).post(listing::everything_of_type),
+        )
+        .route(
+            "/{type}/{id}/$everything",
+            get(listing::everything_of_instance).post(listing::everything_of_instance),
+        )
+        .route("/{type}/$lastn", get(listing::lastn).post(listing::lastn))
         .route("/$meta", get(meta::of_system).post(meta::of_system))
         .route("/{type}/$meta", get(meta::of_type).post(meta::of_type))
         .route(

@@ -197,6 +197,12 @@ fn operations(name: &str) -> Vec<CapabilityStatementRestResourceOperation> {
         defined("meta-add", "Resource-meta-add"),
         defined("meta-delete", "Resource-meta-delete"),
     ];
+    match name {
+        "Patient" => operations.push(defined("everything", "Patient-everything")),
+        "Encounter" => operations.push(defined("everything", "Encounter-everything")),
+        "Observation" => operations.push(defined("lastn", "Observation-lastn")),
+        _ => {}
+    }
     if name == "Patient" {
         operations.push(own(
             "erase",

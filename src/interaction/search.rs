@@ -5,6 +5,7 @@
 //! opened resource. Spec: <https://hl7.org/fhir/R4/search.html>.
 
 mod bundle;
+pub mod collect;
 mod explain;
 mod hierarchy;
 mod include;

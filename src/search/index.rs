@@ -26,7 +26,7 @@ use crate::search::param::{
 };
 
 /// The parameters on the date that a resource is clinically about, best first.
-const MAIN_DATES: [&str; 29] = [
+pub const MAIN_DATES: [&str; 29] = [
     "onset-date",
     "authoredon",
     "date",

@@ -37,6 +37,11 @@ impl Program {
 
     /// As [`Self::start`], on any store; the master key is in `directory`.
     fn start_on(store: &str, directory: &Path) -> Self {
+        Self::start_with(store, directory, &[])
+    }
+
+    /// As [`Self::start_on`], with settings from the environment.
+    fn start_with(store: &str, directory: &Path, settings: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_vesta"))
             .args([
                 "serve",
@@ -49,6 +54,7 @@ impl Program {
             ])
             .args(["--store", store])
             .env("VESTA_KEYS__FILE", directory.join("master.key"))
+            .envs(settings.iter().copied())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -259,5 +265,91 @@ async fn sigterm_stops_with_nothing_lost() {
         .await
         .unwrap();
     assert_eq!(found.json()["total"], 8);
+    assert_eq!(program.terminate(), Some(0));
+}
+
+const WALKED_PATIENTS: usize = 300;
+
+/// How many resources of the type under way are indexed anew, and whether all are.
+async fn walked(client: &HttpClient, base: &str) -> (u64, bool) {
+    let url = format!("{base}/$reindex-status");
+    let answer = send(client, Method::GET, &url, &Value::Null).await.unwrap();
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    let status = answer.json();
+    let parameters = status["parameter"].as_array().unwrap();
+    let named = |name: &str| parameters.iter().find(|one| one["name"] == name);
+    let done = named("under-way").map_or(0, |one| {
+        let parts = one["part"].as_array().unwrap();
+        let done = parts.iter().find(|part| part["name"] == "done").unwrap();
+        done["valueDecimal"].as_u64().unwrap()
+    });
+    (done, named("complete").unwrap()["valueBoolean"] == true)
+}
+
+/// How many patients the new parameter finds, and whether the answer says it may be incomplete.
+async fn found_by_colour(client: &HttpClient, base: &str) -> (u64, bool) {
+    let url = format!("{base}/Patient?colour=blue&_count=1");
+    let answer = send(client, Method::GET, &url, &Value::Null).await.unwrap();
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    let warns = answer.text().contains("\"incomplete\"");
+    (answer.json()["total"].as_u64().unwrap(), warns)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_walk_that_was_killed_goes_on_where_it_was() {
+    let directory = TempDir::new().unwrap();
+    let store = format!("embedded:{}", directory.path().display());
+    let slow = [
+        ("VESTA_REINDEX__RESOURCES_PER_SECOND_MAX", "20"),
+        ("VESTA_REINDEX__STEP_RESOURCES_MAX", "10"),
+        ("VESTA_REINDEX__POLL_MS", "20"),
+        ("VESTA_REINDEX__SETTLE_MS", "0"),
+    ];
+    let program = Program::start_with(&store, directory.path(), &slow);
+    let client = client();
+    let mut seeing = patient("Walked");
+    seeing["extension"] =
+        serde_json::json!([{ "url": "http://example.org/eyes", "valueString": "blue" }]);
+    let entries = vec![entry("POST", "Patient", Some(&seeing)); WALKED_PATIENTS];
+    let all = bundle("batch", &entries);
+    let answer = send(&client, Method::POST, &program.base, &all).await;
+    assert_eq!(answer.unwrap().status, StatusCode::OK);
+    let definition = serde_json::json!({
+        "resourceType": "SearchParameter", "id": "colour", "status": "active",
+        "url": "http://example.org/SearchParameter/colour", "name": "Colour",
+        "description": "Of the eyes", "code": "colour", "base": ["Patient"], "type": "string",
+        "expression":
+            "Patient.extension.where(url='http://example.org/eyes').value.ofType(string)",
+    });
+    let url = format!("{}/SearchParameter/colour", program.base);
+    let answer = send(&client, Method::PUT, &url, &definition).await.unwrap();
+    assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
+    let mut before = walked(&client, &program.base).await;
+    while before.0 == 0 && !before.1 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        before = walked(&client, &program.base).await;
+    }
+    assert!(!before.1, "the walk was over before it could be killed");
+    program.kill();
+
+    // As slow as before, it would begin anew with less than it had done.
+    let program = Program::start_with(&store, directory.path(), &slow);
+    let (done, is_complete) = walked(&client, &program.base).await;
+    assert!(is_complete || done >= before.0, "{done} of {before:?}");
+    let (found, warns) = found_by_colour(&client, &program.base).await;
+    assert!(found >= before.0, "what was indexed is found: {found}");
+    assert_eq!(warns, !is_complete);
+    assert_eq!(program.terminate(), Some(0));
+
+    let fast = [
+        ("VESTA_REINDEX__POLL_MS", "20"),
+        ("VESTA_REINDEX__SETTLE_MS", "0"),
+    ];
+    let program = Program::start_with(&store, directory.path(), &fast);
+    while !walked(&client, &program.base).await.1 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let all = u64::try_from(WALKED_PATIENTS).unwrap();
+    assert_eq!(found_by_colour(&client, &program.base).await, (all, false));
     assert_eq!(program.terminate(), Some(0));
 }

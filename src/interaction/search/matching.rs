@@ -100,6 +100,20 @@ impl Matching {
         })
     }
 
+    /// What one predicate finds of these types.
+    pub(super) fn of_predicate(queries: Vec<Query>, driver: Predicate) -> Self {
+        Self {
+            queries,
+            plan: Plan {
+                driver,
+                residual: Predicate::All,
+                type_key: None,
+            },
+            driver: None,
+            counts: Vec::new(),
+        }
+    }
+
     /// Whether keys leave something open.
     pub(super) fn needs_verification(&self) -> bool {
         self.queries.iter().any(Query::needs_verification)

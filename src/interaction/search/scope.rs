@@ -106,6 +106,13 @@ impl SearchScope {
         }
     }
 
+    /// A query for each type, without any criteria but the compartment's.
+    pub(super) fn queries(&self, ctx: &Context) -> Vec<Query> {
+        let types = self.types(ctx, None).into_iter();
+        let query = |one| Query::of(one, self.criterion(ctx, one).into_iter().collect());
+        types.map(query).collect()
+    }
+
     /// The types that the compartment can have, of those that are asked for.
     fn types(&self, ctx: &Context, named: Option<Vec<ResourceType>>) -> Vec<ResourceType> {
         let asked = match (self.resource_type, named) {

@@ -132,7 +132,9 @@ fn of_timing(timing: &Object) -> Option<Interval> {
 }
 
 impl Interval {
-    fn hull(self, other: Self) -> Self {
+    /// The shortest stretch that has both in it.
+    #[must_use]
+    pub fn hull(self, other: Self) -> Self {
         Self {
             low_ms: self.low_ms.min(other.low_ms),
             high_ms: self.high_ms.max(other.high_ms),
