@@ -14,7 +14,7 @@ use crate::fhir::resource::Resource;
 use crate::fhir::resource_type::ResourceType;
 use crate::interaction::Context;
 use crate::interaction::search::matching::{Matching, Walk};
-use crate::interaction::search::resolve::{each_target, is_canonical, references};
+use crate::interaction::search::resolve::{canonical_of, each_target, is_canonical, to_resources};
 use crate::interaction::search::{Strictness, parse_pairs};
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
@@ -246,7 +246,8 @@ impl Gathering<'_> {
                 let is_url = is_canonical(&indexer, source, &parameter.code);
                 let targets = targets_for(resources, include, parameter, is_url);
                 if !targets.is_empty() {
-                    ways.push(references(&parameter.code, targets));
+                    let code = &parameter.code;
+                    ways.push(to_resources(code, targets, is_url));
                 }
             }
             match (ways.pop(), ways.is_empty()) {
@@ -328,7 +329,7 @@ fn targets_for(
         }
         targets.extend(resource.id().map(|id| format!("{resource_type}/{id}")));
         if is_url {
-            targets.extend(resource.object().get_str("url").map(str::to_owned));
+            targets.extend(canonical_of(resource));
         }
     }
     targets

@@ -174,8 +174,7 @@ impl Resolver<'_> {
             }
             let mut add = |stored: Stored| {
                 if is_canonical {
-                    let resource = stored.resource()?;
-                    found.extend(resource.object().get_str("url").map(str::to_owned));
+                    found.extend(canonical_of(&stored.resource()?));
                 }
                 let address = &stored.version.address;
                 found.insert(format!("{target}/{}", address.id));
@@ -183,7 +182,8 @@ impl Resolver<'_> {
             };
             self.each(&ends, is_canonical, &mut add).await?;
         }
-        Ok(references(code, found.into_iter().collect()))
+        let targets = found.into_iter().collect();
+        Ok(to_resources(code, targets, is_canonical))
     }
 
     /// Ids of what something that meets `criterion` refers to by the parameter of its type.
@@ -337,13 +337,32 @@ pub(super) fn is_canonical(indexer: &Indexer, resource_type: ResourceType, code:
         .any(|&id| matches!(shapes.name(id), "canonical" | "uri"))
 }
 
+/// The canonical URL of a resource, with its business version where it has one.
+pub(super) fn canonical_of(resource: &Resource) -> Option<String> {
+    let url = resource.object().get_str("url")?;
+    Some(match resource.object().get_str("version") {
+        Some(version) => format!("{url}|{version}"),
+        None => url.to_owned(),
+    })
+}
+
 /// The criterion of references by a parameter to one of these.
 pub(super) fn references(code: &CompactString, targets: Vec<String>) -> Criterion {
+    to_resources(code, targets, false)
+}
+
+/// As [`references`], where some may be [`canonical_of`] resources.
+pub(super) fn to_resources(
+    code: &CompactString,
+    targets: Vec<String>,
+    are_canonical: bool,
+) -> Criterion {
     Criterion::Parameter {
         code: code.clone(),
         any_of: vec![Condition::Reference(ReferenceCondition {
             targets,
             version_id: None,
+            are_canonical,
         })],
     }
 }

@@ -136,6 +136,7 @@ fn way_in(kind: CompartmentKind, id: &str, code: &CompactString) -> Criterion {
     let reference = ReferenceCondition {
         targets: vec![format!("{}/{id}", kind.name())],
         version_id: None,
+        are_canonical: false,
     };
     Criterion::Parameter {
         code: code.clone(),

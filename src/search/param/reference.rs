@@ -27,6 +27,9 @@ pub struct ReferenceCondition {
     pub targets: Vec<String>,
     /// The version that the reference has to name.
     pub version_id: Option<String>,
+    /// Whether targets are resources with a canonical URL, `url|version` where they have a
+    /// version: what refers to them without a version means them, with another one it does not.
+    pub are_canonical: bool,
 }
 
 /// Writes the keys of a value.
@@ -56,12 +59,14 @@ pub fn parse(text: &str, context: &ParseContext<'_>) -> Result<ReferenceConditio
         } => Ok(ReferenceCondition {
             targets: vec![format!("{resource_type}/{id}")],
             version_id: version_id.map(str::to_owned),
+            are_canonical: false,
         }),
         Reference::Urn(url) | Reference::Absolute(url) => {
             let (url, version_id) = split_history(url);
             Ok(ReferenceCondition {
                 targets: vec![url.to_owned()],
                 version_id: version_id.map(str::to_owned),
+                are_canonical: false,
             })
         }
         Reference::Contained(_) | Reference::Conditional { .. } | Reference::Malformed => {
@@ -82,15 +87,20 @@ fn of_id(id: &str, types: &[ResourceType]) -> ReferenceCondition {
     ReferenceCondition {
         targets,
         version_id: None,
+        are_canonical: false,
     }
 }
 
 impl ReferenceCondition {
     /// The condition on keys.
     pub fn lower(&self, parameter: ParameterNumber, hasher: &mut Hasher<'_>) -> Predicate {
-        let mut keys = self
-            .targets
-            .iter()
+        let own = self.targets.iter().map(String::as_str);
+        // A reference that names a version has a key without it too; one of type uri has not.
+        let urls = self.targets.iter().filter(|_| self.are_canonical);
+        let urls = urls.filter_map(|target| Some(target.split_once('|')?.0));
+        let all: Vec<_> = own.chain(urls).collect();
+        let mut keys = all
+            .into_iter()
             .map(|target| Predicate::Key(key(parameter, target, hasher)));
         match (keys.next(), keys.len()) {
             (Some(only), 0) => only,
@@ -101,7 +111,7 @@ impl ReferenceCondition {
 
     /// Whether the keys alone decide it.
     pub fn is_exact(&self) -> bool {
-        self.version_id.is_none()
+        self.version_id.is_none() && !self.are_canonical
     }
 
     /// Whether what refers to the target is hardly more than one patient's chart.
@@ -112,13 +122,38 @@ impl ReferenceCondition {
 
     /// Whether a value meets it.
     pub fn matches(&self, value: &Found<'_>, base_url: &str) -> bool {
+        let mut targets = self.targets.iter();
+        if self.are_canonical
+            && let Some(text) = canonical(value)
+        {
+            let url = |one: &String| one.split_once('|').map_or(one.len(), |(url, _)| url.len());
+            let is_met = if text.contains('|') {
+                targets.any(|one| one == text)
+            } else {
+                targets.any(|one| one.starts_with(text) && url(one) == text.len())
+            };
+            if is_met {
+                return true;
+            }
+        }
         let mut is_met = false;
         each_target(value, base_url, &mut |target, version| {
             let is_version = self.version_id.is_none() || self.version_id.as_deref() == version;
-            is_met |= is_version && self.targets.iter().any(|one| one == target);
+            // URLs are compared above; what is left are resources of this server by their address.
+            let is_open = !self.are_canonical || !target.contains(':');
+            is_met |= is_open && is_version && self.targets.iter().any(|one| one == target);
         });
         is_met
     }
+}
+
+/// A canonical URL with what version it names, without the place in the resource.
+fn canonical<'a>(value: &Found<'a>) -> Option<&'a str> {
+    let is_canonical = matches!(value.data_type, DataType::Canonical | DataType::Uri);
+    let text = value.text().filter(|_| is_canonical)?;
+    // What has no scheme is `Type/id`.
+    let text = text.split_once('#').map_or(text, |(before, _)| before);
+    text.contains(':').then_some(text)
 }
 
 /// The condition on keys of a search by the identifier of what is referred to.

@@ -143,6 +143,29 @@ async fn versions_canonicals_and_contained_resources(backend: Backend) {
     assert_eq!(ada["resource"]["name"][0]["family"], "Ada");
     let back = "Questionnaire?_id=q1&_revinclude=QuestionnaireResponse:questionnaire";
     assert_eq!(included(&server, back).await, ["QuestionnaireResponse/r1"]);
+    // What names another version is not meant; what names none is.
+    put(
+        &server,
+        &json!({ "resourceType": "QuestionnaireResponse", "id": "r2", "status": "completed",
+            "questionnaire": "http://q/1" }),
+    )
+    .await;
+    let back = "Questionnaire?_id=q2&_revinclude=QuestionnaireResponse:questionnaire";
+    assert_eq!(included(&server, back).await, ["QuestionnaireResponse/r2"]);
+    for (version, expected) in [
+        (
+            "1",
+            &["QuestionnaireResponse/r1", "QuestionnaireResponse/r2"][..],
+        ),
+        ("2", &["QuestionnaireResponse/r2"]),
+        ("3", &[]),
+    ] {
+        let chain = format!("QuestionnaireResponse?questionnaire.version={version}");
+        let page = found(&server, &chain).await;
+        let mut matched = entries(&page, "match");
+        matched.sort();
+        assert_eq!(matched, expected, "{chain}");
+    }
 }
 
 async fn what_has_no_room_is_behind_the_next_link(backend: Backend) {
