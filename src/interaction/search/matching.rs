@@ -58,6 +58,9 @@ impl Walk {
     }
 }
 
+/// Up to this many candidates are looked at for a total that nobody asked for.
+const TOTAL_CANDIDATES_MAX: u64 = 250;
+
 impl Matching {
     /// Plans queries whose relations are resolved. `restriction` holds for every match; `driver`
     /// is what an earlier page found best.
@@ -280,11 +283,23 @@ impl Matching {
         match result.total {
             Some(Total::None) => Ok(None),
             _ if !page.has_more => Ok(u64::try_from(page.matches.len()).ok()),
-            // Without a residual the index alone tells; else every candidate is looked at, which
-            // costs many times the page, and is left to those who ask for it.
-            None if self.plan.residual != Predicate::All || self.needs_verification() => Ok(None),
+            None if !self.is_cheap_to_count(ctx, grant).await? => Ok(None),
             _ => self.total(ctx, grant, result).await,
         }
+    }
+
+    /// Without a residual the index alone tells the total; else every candidate is looked at, which
+    /// for many of them costs more than the page and is left to those who ask for it.
+    async fn is_cheap_to_count(&self, ctx: &Context, grant: &Grant) -> Result<bool, Outcome> {
+        if self.plan.residual == Predicate::All && !self.needs_verification() {
+            return Ok(true);
+        }
+        let walked = Plan {
+            residual: Predicate::All,
+            ..self.plan.clone()
+        };
+        let candidates = ctx.records.count_roughly(grant, &walked, COUNT_LIMIT);
+        Ok(candidates.await? <= TOTAL_CANDIDATES_MAX)
     }
 
     /// How many match: exact up to a limit, or as far as the client wants it. None where finding

@@ -305,7 +305,7 @@ mod tests {
         let registry = Registry::load().unwrap();
         let known = known();
         let text = r#"[{"op":"add","path":"/subject","value":{"reference":"urn:uuid:1"}},
-            {"op":"replace","path":"/performer/0/reference","value":"urn:uuid:1"},
+            {"op":"replace","path":"/performer/0/actor/reference","value":"urn:uuid:1"},
             {"op":"add","path":"/performer/-","value":{"reference":"urn:uuid:1"}},
             {"op":"add","path":"/instantiatesUri","value":"urn:uuid:1"},
             {"op":"add","path":"/_status","value":{"extension":[{"url":"http://x","valueUri":"urn:uuid:1"}]}},
