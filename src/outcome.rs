@@ -81,6 +81,10 @@ impl Issue {
     }
 }
 
+/// What is told of a failure inside the server, which may come after a commit.
+const INTERNAL_TEXT: &str =
+    "The server failed. If this was a write, it may have happened: read before trying again.";
+
 /// A failed interaction.
 #[derive(Debug, Clone)]
 pub struct Outcome {
@@ -113,7 +117,7 @@ impl Outcome {
 
     /// A failure inside the server; `source` goes to the log and never to the client.
     pub fn internal(source: impl Into<String>) -> Self {
-        let mut outcome = Self::new(Kind::Internal, "The server failed. Nothing was changed.");
+        let mut outcome = Self::new(Kind::Internal, INTERNAL_TEXT);
         outcome.source = Some(source.into());
         outcome
     }

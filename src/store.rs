@@ -124,6 +124,10 @@ pub enum StoreError {
     /// The store cannot take it now (no primary, disk full, pool exhausted): try again later.
     #[error("store unavailable: {0}")]
     Unavailable(String),
+    /// It cannot be told whether the write happened (the connection broke off, no majority
+    /// confirmed it): read before trying again.
+    #[error("unknown whether it was written: {0}")]
+    Unknown(String),
     /// What is stored cannot be read: an operator has to look.
     #[error("damaged: {0}")]
     Damaged(String),
@@ -162,8 +166,20 @@ pub trait Store: Send + Sync {
     /// The current versions that match a plan. No tombstones.
     async fn find(&self, plan: &Plan, window: &Window) -> Result<Matches, StoreError>;
 
-    /// How many resources match a plan, counting up to `limit`.
-    async fn count(&self, plan: &Plan, limit: u64) -> Result<u64, StoreError>;
+    /// How many resources match a plan, counting up to `limit`. `None` when more than
+    /// `examined_max` candidates would have to be tested for it.
+    async fn count_within(
+        &self,
+        plan: &Plan,
+        limit: u64,
+        examined_max: usize,
+    ) -> Result<Option<u64>, StoreError>;
+
+    /// As [`Store::count_within`], whatever it costs.
+    async fn count(&self, plan: &Plan, limit: u64) -> Result<u64, StoreError> {
+        let counted = self.count_within(plan, limit, usize::MAX).await?;
+        counted.ok_or_else(|| StoreError::Failed("a count has no end".to_owned()))
+    }
 
     /// Versions, newest first, tombstones included.
     async fn history(
@@ -207,6 +223,10 @@ pub trait Store: Send + Sync {
     /// become tombstones in place (same version, written at `now_ms`, without keys), superseded
     /// ones lose their bodies. Gives back how many versions it emptied.
     async fn erase(&self, last_key: &[u8; 16], now_ms: i64) -> Result<u64, StoreError>;
+
+    /// Whether it has a body sealed with one of these data keys, or with a later generation of one
+    /// of them.
+    async fn is_sealed_from(&self, keys: &[[u8; 16]]) -> Result<bool, StoreError>;
 
     /// Whether the store can take reads and durable writes now.
     async fn ready(&self) -> Result<(), StoreError>;

@@ -21,7 +21,7 @@ use crate::outcome::kind::Kind;
 use crate::seal::SealError;
 use crate::seal::blind::{BlindKey, Domain};
 use crate::seal::data_key::{
-    DataKey, KeyId, OwnerHash, Secret, generation_of, new_secret, owner_of,
+    DataKey, KeyId, OwnerHash, Secret, generation_of, key_id, new_secret, owner_of,
 };
 use crate::seal::hex;
 use crate::seal::master_key::MasterKey;
@@ -49,8 +49,8 @@ const META: &str = "meta";
 /// Why a key cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
-    /// There is no such key: erased, or the key documents are not those of these records.
-    #[error("there is no data key for what is stored: erased, or keys of another store")]
+    /// There is no such key and it was not erased: the key documents are older than the records.
+    #[error("there is no data key for what is stored, and it was not erased; restore newer keys")]
     Missing,
     /// The records were written with another index root: their keys have to be restored.
     #[error("the stored keys do not belong to the stored records; restore the backup of the keys")]
@@ -69,14 +69,16 @@ pub enum KeysError {
 impl From<KeysError> for Outcome {
     fn from(error: KeysError) -> Self {
         match &error {
-            KeysError::Missing | KeysError::Seal(SealError::Erased) => {
+            KeysError::Seal(SealError::Erased) => {
                 Self::new(Kind::Gone, "The resource was erased.").caused_by(&error)
             }
-            KeysError::Contended | KeysError::Store(StoreError::Unavailable(_)) => {
+            // Keys come before what they seal: of that nothing was written yet.
+            KeysError::Contended
+            | KeysError::Store(StoreError::Unavailable(_) | StoreError::Unknown(_)) => {
                 let text = "The keys cannot be read now. Try again later.";
                 Self::new(Kind::Unavailable, text).caused_by(&error)
             }
-            KeysError::Foreign | KeysError::Seal(_) | KeysError::Store(_) => {
+            KeysError::Missing | KeysError::Foreign | KeysError::Seal(_) | KeysError::Store(_) => {
                 Self::internal(error.to_string())
             }
         }
@@ -197,7 +199,10 @@ impl KeyKeeper {
         let document_id = hex::encode(id);
         let now_ms = self.clock.now_ms();
         let found = self.store.get_document(KEYS, &document_id, now_ms).await?;
-        let key = match KeyDocument::from_bytes(&found.ok_or(KeysError::Missing)?.body)? {
+        let Some(found) = found else {
+            return Err(self.why_missing(id).await?);
+        };
+        let key = match KeyDocument::from_bytes(&found.body)? {
             KeyDocument::Erased => return Err(SealError::Erased.into()),
             KeyDocument::Wrapped(wrapped) => {
                 self.ring.open_wrapped(&WrappedKey { id: *id, wrapped })?
@@ -272,6 +277,7 @@ impl KeyKeeper {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
+        self.refuse_known(wanted).await?;
         let erasures = self.erasures.load(Ordering::SeqCst);
         let (mut keys, mut puts) = (Vec::new(), Vec::new());
         for (owner, generation) in wanted {
@@ -289,6 +295,36 @@ impl KeyKeeper {
             self.forget_if_erased_since(erasures, &owner_of(key.id()));
         }
         Ok(keys)
+    }
+
+    /// A key without a document: behind the last one of its owner that was erased it is lost.
+    async fn why_missing(&self, id: &KeyId) -> Result<KeysError, KeysError> {
+        let last = self.last_erased(&owner_of(id)).await?;
+        let is_erased = last.is_some_and(|last| last >= *id);
+        Ok(if is_erased {
+            SealError::Erased.into()
+        } else {
+            KeysError::Missing
+        })
+    }
+
+    /// Refuses to make keys under ids that have sealed bodies: with key documents from an older
+    /// copy than the records a second key would get the id of the lost one.
+    async fn refuse_known(&self, wanted: &[(OwnerHash, u16)]) -> Result<(), KeysError> {
+        let ids = wanted.iter();
+        let ids: Vec<_> = ids.map(|(owner, next)| key_id(owner, *next)).collect();
+        if !self.store.is_sealed_from(&ids).await? {
+            return Ok(());
+        }
+        // Another process may have made the key and sealed with it meanwhile.
+        for (id, (owner, _next)) in ids.iter().zip(wanted) {
+            let last = self.generations(owner).await?.pop();
+            let is_made = last.is_some_and(|(last, _document)| last >= *id);
+            if !is_made && self.store.is_sealed_from(&[*id]).await? {
+                return Err(KeysError::Missing);
+            }
+        }
+        Ok(())
     }
 
     /// The key documents of an owner, oldest first.

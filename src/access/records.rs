@@ -270,6 +270,17 @@ impl Records {
         Ok(page)
     }
 
+    /// As [`Records::count`]; `None` when more than `examined_max` would have to be tested.
+    pub async fn count_within(
+        &self,
+        _grant: &Grant,
+        plan: &Plan,
+        (limit, examined_max): (u64, usize),
+    ) -> Result<Option<u64>, Outcome> {
+        let counted = self.parts.store.count_within(plan, limit, examined_max);
+        counted.await.map_err(|error| failed(&error))
+    }
+
     /// How many resources match a plan, counting up to `limit`.
     pub async fn count(&self, _grant: &Grant, plan: &Plan, limit: u64) -> Result<u64, Outcome> {
         self.parts
@@ -465,6 +476,11 @@ fn failed(error: &StoreError) -> Outcome {
         StoreError::TooLarge(_) => {
             Outcome::new(Kind::TooLarge, "This is larger than the store takes.")
         }
+        StoreError::Unknown(_) => Outcome::new(
+            Kind::Timeout,
+            "The store did not confirm this in time. A write may have happened: read before \
+             trying again.",
+        ),
         StoreError::Unavailable(_) => Outcome::new(
             Kind::Unavailable,
             "The store cannot take this now. Try again shortly.",

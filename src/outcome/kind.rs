@@ -44,7 +44,7 @@ pub enum Kind {
     NotImplemented,
     /// The store cannot take it now; try again. 503.
     Unavailable,
-    /// It took too long. 504.
+    /// It took too long, or it is unknown whether a write happened. 504.
     Timeout,
 }
 

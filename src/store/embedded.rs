@@ -241,14 +241,19 @@ impl Store for EmbeddedStore {
         Ok(found)
     }
 
-    async fn count(&self, plan: &Plan, limit: u64) -> Result<u64, StoreError> {
+    async fn count_within(
+        &self,
+        plan: &Plan,
+        limit: u64,
+        examined_max: usize,
+    ) -> Result<Option<u64>, StoreError> {
         if self.short_reads_inline && find::is_short_count(plan, limit) {
-            let count = |db: &_| find::count(db, plan, limit);
+            let count = |db: &_| find::count(db, plan, (limit, examined_max));
             return self.records.run_here(count).await;
         }
         let plan = plan.clone();
         self.records
-            .run(move |db| find::count(db, &plan, limit))
+            .run(move |db| find::count(db, &plan, (limit, examined_max)))
             .await
     }
 
@@ -340,6 +345,17 @@ impl Store for EmbeddedStore {
     async fn erase(&self, last_key: &[u8; 16], now_ms: i64) -> Result<u64, StoreError> {
         let sealed = erase::Sealed::up_to(last_key);
         self.records_writer.run(Job::Erase(sealed, now_ms)).await
+    }
+
+    async fn is_sealed_from(&self, keys: &[[u8; 16]]) -> Result<bool, StoreError> {
+        if self.short_reads_inline && keys.len() <= INLINE_READS_MAX {
+            let look = |db: &_| erase::is_sealed_from(db, keys);
+            return self.records.run_here(look).await;
+        }
+        let keys = keys.to_vec();
+        self.records
+            .run(move |db| erase::is_sealed_from(db, &keys))
+            .await
     }
 
     async fn ready(&self) -> Result<(), StoreError> {

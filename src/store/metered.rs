@@ -65,8 +65,14 @@ impl Store for Metered {
         self.timed("find", self.inner.find(plan, window)).await
     }
 
-    async fn count(&self, plan: &Plan, limit: u64) -> Result<u64, StoreError> {
-        self.timed("count", self.inner.count(plan, limit)).await
+    async fn count_within(
+        &self,
+        plan: &Plan,
+        limit: u64,
+        examined_max: usize,
+    ) -> Result<Option<u64>, StoreError> {
+        let counted = self.inner.count_within(plan, limit, examined_max);
+        self.timed("count", counted).await
     }
 
     async fn history(
@@ -124,6 +130,11 @@ impl Store for Metered {
 
     async fn erase(&self, last_key: &[u8; 16], now_ms: i64) -> Result<u64, StoreError> {
         self.timed("erase", self.inner.erase(last_key, now_ms))
+            .await
+    }
+
+    async fn is_sealed_from(&self, keys: &[[u8; 16]]) -> Result<bool, StoreError> {
+        self.timed("is_sealed_from", self.inner.is_sealed_from(keys))
             .await
     }
 

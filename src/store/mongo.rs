@@ -150,8 +150,13 @@ impl Store for MongoStore {
         find::find(&self.0, plan, window).await
     }
 
-    async fn count(&self, plan: &Plan, limit: u64) -> Result<u64, StoreError> {
-        find::count(&self.0, plan, limit).await
+    async fn count_within(
+        &self,
+        plan: &Plan,
+        limit: u64,
+        examined_max: usize,
+    ) -> Result<Option<u64>, StoreError> {
+        find::count(&self.0, plan, (limit, examined_max)).await
     }
 
     async fn history(
@@ -202,6 +207,10 @@ impl Store for MongoStore {
         let last_key = *last_key;
         self.to_the_end(|inner| async move { erase::erase(&inner, &last_key, now_ms).await })
             .await
+    }
+
+    async fn is_sealed_from(&self, keys: &[[u8; 16]]) -> Result<bool, StoreError> {
+        erase::is_sealed_from(&self.0, keys).await
     }
 
     async fn ready(&self) -> Result<(), StoreError> {

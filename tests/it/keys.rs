@@ -10,10 +10,12 @@ use tempfile::TempDir;
 use vesta::access::keys::rotation::RotationProgress;
 use vesta::access::keys::{KeyKeeper, KeysError};
 use vesta::clock::{Clock, FixedClock};
+use vesta::outcome::Outcome;
+use vesta::outcome::kind::Kind;
 use vesta::seal::SealError;
 use vesta::seal::blind::Domain;
 use vesta::seal::body::{Binding, BodySealer};
-use vesta::seal::data_key::{DataKey, OwnerHash, generation_of, owner_hash, owner_of};
+use vesta::seal::data_key::{DataKey, OwnerHash, generation_of, key_id, owner_hash, owner_of};
 use vesta::seal::dictionary::Dictionary;
 use vesta::seal::hex;
 
@@ -22,7 +24,7 @@ use vesta::seal::master_key::file::{FileMasterKey, SETTLING_MS};
 use vesta::seal::master_key::{MasterKey, MasterKeyError};
 use vesta::seal::random::SystemRandom;
 use vesta::seal::ring::RingSettings;
-use vesta::store::batch::{Expected, KEYS};
+use vesta::store::batch::{DocumentPut, Expected, KEYS};
 use vesta::store::embedded::{EmbeddedSettings, EmbeddedStore};
 use vesta::store::{Store, Version};
 
@@ -39,6 +41,8 @@ on_every_store!(
     rotation_rewraps_everything_once,
     rotation_goes_on_where_it_was_interrupted,
     keys_of_another_store_are_refused,
+    a_lost_key_is_not_called_erased_nor_made_again,
+    what_was_erased_is_told_from_what_was_lost,
 );
 
 const OLD: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
@@ -282,7 +286,7 @@ async fn rotation_goes_on_where_it_was_interrupted(open: OpenStore) {
 async fn keys_of_another_store_are_refused(open: OpenStore) {
     let keeper = keeper(&open.store);
     keeper.index_root().await.unwrap();
-    let lost = vesta::store::batch::DocumentPut {
+    let lost = DocumentPut {
         collection: KEYS.to_owned(),
         id: "index-root".to_owned(),
         expected: Expected::Anything,
@@ -333,6 +337,43 @@ impl Site {
             content.windows(bytes.len()).any(|window| window == bytes)
         })
     }
+}
+
+async fn a_lost_key_is_not_called_erased_nor_made_again(open: OpenStore) {
+    let store = Arc::clone(&open.store);
+    let known = keeper(&store);
+    let owner = store_patient(&*store, &known, "a").await;
+    let first = *key_of(&known, owner).await.id();
+    forget_key(&*store, &first).await;
+    let restored = keeper(&store);
+    let opened = restored.key(&first).await.unwrap_err();
+    assert!(matches!(opened, KeysError::Missing), "{opened}");
+    assert_eq!(Outcome::from(opened).kind, Kind::Internal);
+    let made = restored.keys_for_owners(&[OTHER, owner]).await;
+    assert!(matches!(made, Err(KeysError::Missing)));
+    assert_eq!(generation_of(key_of(&restored, OTHER).await.id()), 1);
+}
+
+async fn what_was_erased_is_told_from_what_was_lost(open: OpenStore) {
+    let known = keeper(&open.store);
+    key_of(&known, OWNER).await;
+    known.erase(&OWNER).await.unwrap();
+    let erased = keeper(&open.store).key(&key_id(&OWNER, 1)).await;
+    assert!(matches!(erased, Err(KeysError::Seal(SealError::Erased))));
+    let later = keeper(&open.store).key(&key_id(&OWNER, 2)).await;
+    assert!(matches!(later, Err(KeysError::Missing)));
+}
+
+/// What restoring an older copy of the keys does to a key.
+async fn forget_key(store: &dyn Store, id: &[u8; 16]) {
+    let put = DocumentPut {
+        collection: KEYS.to_owned(),
+        id: hex::encode(id),
+        expected: Expected::Anything,
+        body: None,
+        expires_ms: None,
+    };
+    store.put_documents(vec![put]).await.unwrap();
 }
 
 /// Stores a patient whose body is its own id, and gives back the owner.

@@ -15,3 +15,4 @@ mod plot;
 mod rewrite;
 pub(crate) mod sample;
 mod single;
+mod unconfirmed;

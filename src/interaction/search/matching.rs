@@ -253,6 +253,19 @@ impl Matching {
         })
     }
 
+    /// How many match, up to `limit`; as many as that where finding out costs more than it may.
+    pub(super) async fn count_roughly(
+        &self,
+        ctx: &Context,
+        grant: &Grant,
+        limit: u64,
+    ) -> Result<u64, Outcome> {
+        match self.count(ctx, grant, limit).await {
+            Err(refused) if refused.kind == Kind::TooCostly => Ok(limit),
+            counted => counted,
+        }
+    }
+
     /// How many match, up to `limit`.
     pub(super) async fn count(
         &self,
@@ -261,7 +274,10 @@ impl Matching {
         limit: u64,
     ) -> Result<u64, Outcome> {
         if !self.needs_verification() {
-            return ctx.records.count(grant, &self.plan, limit).await;
+            let examined_max = ctx.settings.limits.examined_max;
+            let most = (limit, examined_max);
+            let counted = ctx.records.count_within(grant, &self.plan, most).await?;
+            return counted.ok_or_else(|| too_costly(examined_max));
         }
         let mut counted = 0;
         let most = usize::try_from(limit).unwrap_or(usize::MAX);

@@ -137,13 +137,13 @@ impl Resolver<'_> {
         if outer.criteria.is_empty() {
             return Ok(None);
         }
-        let counted = far.count(self.ctx, self.grant, COUNT_LIMIT).await?;
+        let counted = far.count_roughly(self.ctx, self.grant, COUNT_LIMIT).await?;
         if counted <= FEW_TARGETS {
             return Ok(None);
         }
         let near = self.matching(outer.clone()).await?;
-        let is_less = near.count(self.ctx, self.grant, counted).await? < counted;
-        Ok(is_less.then_some(near))
+        let counted_near = near.count_roughly(self.ctx, self.grant, counted).await?;
+        Ok((counted_near < counted).then_some(near))
     }
 
     /// References by `code` to what meets one of `targets`.

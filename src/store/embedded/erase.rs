@@ -22,6 +22,18 @@ pub(super) struct Sealed {
 }
 
 impl Sealed {
+    /// By this key or a later one of its owner.
+    fn from(first: &[u8; 16]) -> Self {
+        let mut last = *first;
+        for byte in last.iter_mut().rev().take(GENERATION_BYTES) {
+            *byte = u8::MAX;
+        }
+        Self {
+            first: *first,
+            last,
+        }
+    }
+
     /// By this key or an earlier one of its owner.
     pub(super) fn up_to(last: &[u8; 16]) -> Self {
         let mut first = *last;
@@ -30,6 +42,20 @@ impl Sealed {
         }
         Self { first, last: *last }
     }
+}
+
+/// Whether a version is sealed with one of these keys or a later generation of one.
+pub(super) fn is_sealed_from(db: &Connection, keys: &[[u8; 16]]) -> Result<bool, StoreError> {
+    let select = "SELECT EXISTS (SELECT 1 FROM res WHERE e BETWEEN ?1 AND ?2)
+        OR EXISTS (SELECT 1 FROM hist WHERE e BETWEEN ?1 AND ?2)";
+    let mut statement = db.prepare_cached(select)?;
+    for key in keys {
+        let sealed = Sealed::from(key);
+        if statement.query_row(params![sealed.first, sealed.last], |row| row.get(0))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Empties all versions that were sealed so, and gives back how many there were.

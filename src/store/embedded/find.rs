@@ -112,14 +112,19 @@ fn run(
     })
 }
 
-/// How many resources match a plan, up to `limit`.
-pub(super) fn count(db: &Connection, plan: &Plan, limit: u64) -> Result<u64, StoreError> {
+/// How many resources match a plan, up to `limit`; `None` when more than `examined_max` would have
+/// to be tested.
+pub(super) fn count(
+    db: &Connection,
+    plan: &Plan,
+    (limit, examined_max): (u64, usize),
+) -> Result<Option<u64>, StoreError> {
     if limit == 0 {
-        return Ok(0);
+        return Ok(Some(0));
     }
     match (&plan.driver, &plan.residual) {
-        (Predicate::Key(key), Predicate::All) => count_key(db, key, limit),
-        (Predicate::Range(range), Predicate::All) => count_range(db, range, limit),
+        (Predicate::Key(key), Predicate::All) => count_key(db, key, limit).map(Some),
+        (Predicate::Range(range), Predicate::All) => count_range(db, range, limit).map(Some),
         _ => in_snapshot(db, |db| {
             let everything = Extent {
                 bounds: Bounds {
@@ -131,15 +136,19 @@ pub(super) fn count(db: &Connection, plan: &Plan, limit: u64) -> Result<u64, Sto
                 rows_max: usize::MAX,
             };
             let Some(mut search) = Search::new(db, plan, &everything)? else {
-                return Ok(0);
+                return Ok(Some(0));
             };
-            let mut count = 0;
+            let (mut count, mut examined) = (0, 0);
             while count < limit
                 && let Some(sequence) = search.candidates.next()?
             {
+                if search.test.is_some() && examined == examined_max {
+                    return Ok(None);
+                }
+                examined += 1;
                 count += u64::from(search.holds(sequence)?);
             }
-            Ok(count)
+            Ok(Some(count))
         }),
     }
 }

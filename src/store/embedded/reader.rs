@@ -9,6 +9,7 @@
 mod threads;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::store::StoreError;
-use crate::store::embedded::reader::threads::Threads;
+use crate::store::embedded::reader::threads::{Read, Threads};
 use crate::store::embedded::schema;
 
 /// How a file is read.
@@ -86,19 +87,23 @@ impl Readers {
         result
     }
 
-    /// Runs a read on one of the store's threads; it goes on when the caller goes away.
+    /// Runs a read on one of the store's threads; it breaks off when the caller goes away.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let permit = self.permit(&self.elsewhere).await?;
         let (answer, result) = oneshot::channel();
-        self.threads.push(Box::new(move |db| {
-            let result = db.and_then(read);
-            drop(permit);
-            // Nobody listens when the caller went away.
-            drop(answer.send(result));
-        }));
+        let waiting = Waiting::default();
+        self.threads.push(Read {
+            is_given_up: Arc::clone(&waiting.is_given_up),
+            run: Box::new(move |db| {
+                let result = db.and_then(read);
+                drop(permit);
+                // Nobody listens when the caller went away.
+                drop(answer.send(result));
+            }),
+        });
         let broken = |_gone| StoreError::Failed("a read broke off".to_owned());
         result.await.map_err(broken)?
     }
@@ -155,6 +160,18 @@ impl Readers {
     }
 }
 
+/// A caller that waits for a read.
+#[derive(Default)]
+struct Waiting {
+    is_given_up: Arc<AtomicBool>,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.is_given_up.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Runs several statements on one state of the file.
 pub(super) fn in_snapshot<T>(
     db: &Connection,
@@ -164,4 +181,47 @@ pub(super) fn in_snapshot<T>(
     let result = read(db);
     db.prepare_cached("COMMIT")?.execute([])?;
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use futures::FutureExt;
+    use rusqlite::Connection;
+
+    use super::{ReaderSettings, Readers};
+
+    #[tokio::test]
+    async fn a_read_breaks_off_when_nobody_waits_for_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file.sqlite");
+        let made = Connection::open(&path).unwrap();
+        made.execute_batch("CREATE TABLE t (n INTEGER)").unwrap();
+        let readers = Readers::new(ReaderSettings {
+            path,
+            cache_bytes: 1 << 16,
+            mmap_bytes: 0,
+            here_max: 1,
+            threads: 1,
+            wait_ms_max: 60_000,
+        })
+        .unwrap();
+        let (begins, begun) = mpsc::channel();
+        let endless = readers.run(move |db| {
+            begins.send(()).unwrap();
+            let counting = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c)
+                SELECT count(*) FROM c";
+            Ok(db.query_row(counting, [], |row| row.get::<_, i64>(0))?)
+        });
+        let mut endless = Box::pin(endless);
+        assert!(endless.as_mut().now_or_never().is_none());
+        begun.recv().unwrap();
+        drop(endless);
+        // There is one thread: this waits until the endless read is over.
+        let counted = readers
+            .run(|db| Ok(db.query_row("SELECT count(*) FROM t", [], |row| row.get(0))?))
+            .await;
+        assert_eq!(counted.ok(), Some(0_i64));
+    }
 }

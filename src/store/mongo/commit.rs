@@ -15,7 +15,7 @@ use mongodb::{ClientSession, Collection};
 use crate::search::key::Key;
 use crate::store::batch::{Batch, Put, Rewrite};
 use crate::store::mongo::document;
-use crate::store::mongo::failure::{DUPLICATE_KEY, Failure, damaged, from_driver, is_duplicate};
+use crate::store::mongo::failure::{DUPLICATE_KEY, Failure, damaged, from_write, is_duplicate};
 use crate::store::mongo::record::{binary, id};
 use crate::store::mongo::statement::{Statements, updates, written};
 use crate::store::mongo::transaction::{self, Work};
@@ -71,7 +71,7 @@ async fn create(store: &Inner, document: &RawDocumentBuf) -> Result<(), StoreErr
     match store.res.insert_one(document).await {
         Ok(_inserted) => Ok(()),
         Err(error) if is_duplicate(&error) => Err(StoreError::VersionConflict(0)),
-        Err(error) => Err(from_driver(&error)),
+        Err(error) => Err(from_write(&error)),
     }
 }
 

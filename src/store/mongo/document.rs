@@ -12,7 +12,7 @@ use mongodb::{ClientSession, Collection, Database};
 use crate::store::StoreError;
 use crate::store::batch::{Document, DocumentPut, Expected, KEYS, RESERVATIONS, Reservation};
 use crate::store::mongo::connect::durable_document;
-use crate::store::mongo::failure::{Failure, damaged, from_driver, unreadable};
+use crate::store::mongo::failure::{Failure, damaged, from_driver, from_write, unreadable};
 use crate::store::mongo::record::owned_binary;
 use crate::store::mongo::statement::{Statements, deletes, updates, written};
 use crate::store::mongo::transaction::{self, Work};
@@ -178,7 +178,8 @@ impl Change {
             let durable = durable_document(&store.settings);
             let durable = RawDocumentBuf::try_from(&durable).map_err(unreadable)?;
             command.append(cstr!("writeConcern"), durable);
-            let answer = self.db.run_raw_command(command).await?;
+            let written = self.db.run_raw_command(command).await;
+            let answer = written.map_err(|error| from_write(&error))?;
             self.check(&answer)?;
         }
         Ok(())

@@ -19,6 +19,10 @@ const UNAVAILABLE_CODES: [i32; 22] = [
     13435, 13436, 14031,
 ];
 
+/// Those of them that a server gives which stops, or stops being primary, in the middle of a
+/// command; and a write concern that was not met in time.
+const INTERRUPTED_CODES: [i32; 6] = [64, 91, 100, 189, 11600, 11602];
+
 /// Codes that say "larger than a document, a message or a transaction may be".
 const TOO_LARGE_CODES: [i32; 5] = [257, 10334, 17280, 17419, 17420];
 
@@ -110,6 +114,38 @@ pub(super) fn from_driver(error: &Error) -> StoreError {
     }
 }
 
+/// What a failed write outside of a transaction means for the caller of the store: it may have
+/// happened although no answer says so.
+pub(super) fn from_write(error: &Error) -> StoreError {
+    match error.kind.as_ref() {
+        ErrorKind::Io(cause) => StoreError::Unknown(format!("connection: {}", cause.kind())),
+        ErrorKind::Command(refusal) if INTERRUPTED_CODES.contains(&refusal.code) => {
+            unknown(refusal.code, &refusal.code_name)
+        }
+        ErrorKind::Write(WriteFailure::WriteError(refusal))
+            if INTERRUPTED_CODES.contains(&refusal.code) =>
+        {
+            unknown(
+                refusal.code,
+                refusal.code_name.as_deref().unwrap_or_default(),
+            )
+        }
+        _ => from_driver(error),
+    }
+}
+
+/// A commit that was sent again and again without an answer that says whether it happened.
+pub(super) fn commit_unknown(error: &Error) -> StoreError {
+    StoreError::Unknown(format!(
+        "a commit was not confirmed: {}",
+        from_driver(error)
+    ))
+}
+
+fn unknown(code: i32, name: &str) -> StoreError {
+    StoreError::Unknown(format!("MongoDB error {code} {name}").trim_end().to_owned())
+}
+
 /// What a code of the server means for the caller of the store.
 pub(super) fn from_code(code: i32, name: &str) -> StoreError {
     let text = format!("MongoDB error {code} {name}").trim_end().to_owned();
@@ -124,7 +160,7 @@ pub(super) fn from_code(code: i32, name: &str) -> StoreError {
 
 /// A write that reached the primary but no majority within its time.
 pub(super) fn no_majority() -> StoreError {
-    StoreError::Unavailable("the write was not confirmed by a majority in time".to_owned())
+    StoreError::Unknown("the write was not confirmed by a majority in time".to_owned())
 }
 
 /// What is stored has not the shape this store writes.

@@ -10,7 +10,7 @@ use mongodb::options::Hint;
 
 use crate::search::plan::{Candidate, Order, Plan, Predicate, Window};
 use crate::store::mongo::failure::from_driver;
-use crate::store::mongo::filter::{Driver, Residual, bounds, driver, residual};
+use crate::store::mongo::filter::{Driver, bounds, driver, residual};
 use crate::store::mongo::key_lengths::Lengths;
 use crate::store::mongo::record::{Found, Record};
 use crate::store::mongo::{Inner, blob, schema};
@@ -48,22 +48,41 @@ pub(super) async fn find(
     })
 }
 
-/// How many resources match a plan, up to `limit`.
-pub(super) async fn count(store: &Inner, plan: &Plan, limit: u64) -> Result<u64, StoreError> {
+/// How many resources match a plan, up to `limit`; `None` when more than `examined_max` would have
+/// to be tested.
+pub(super) async fn count(
+    store: &Inner,
+    plan: &Plan,
+    (limit, examined_max): (u64, usize),
+) -> Result<Option<u64>, StoreError> {
     if limit == 0 || plan.residual == Predicate::Nothing {
-        return Ok(0);
+        return Ok(Some(0));
     }
     let predicates = [&plan.driver, &plan.residual];
     let lengths = store.key_lengths.for_plan(&store.db, predicates).await?;
     let Some(driver) = driver(plan, &Document::new(), &lengths) else {
-        return Ok(0);
+        return Ok(Some(0));
     };
     let residual = residual(&plan.residual, &lengths);
-    if driver.is_exact && residual.is_exact {
-        count_there(store, driver, residual, limit).await
-    } else {
-        count_here(store, plan, &driver, limit).await
+    if !driver.is_exact || !residual.is_exact {
+        return count_here(store, plan, &driver, (limit, examined_max)).await;
     }
+    if residual.filter.is_empty() {
+        return count_there(store, &driver, limit).await.map(Some);
+    }
+    if examined_max < usize::MAX {
+        let candidates_max = (examined_max as u64).saturating_add(1);
+        if count_there(store, &driver, candidates_max).await? == candidates_max {
+            return count_first(store, &driver, residual.filter, (limit, examined_max)).await;
+        }
+    }
+    // The planner may choose what it walks; the count is the same.
+    let either = Driver {
+        filter: doc! { "$and": [driver.filter, residual.filter] },
+        index: None,
+        ..driver
+    };
+    count_there(store, &either, limit).await.map(Some)
 }
 
 /// A walk along a plan's driver.
@@ -166,38 +185,74 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The `count` command: of one key it counts index entries without a look at documents. With a
-/// residual the planner may choose what it walks; the count is the same.
-async fn count_there(
-    store: &Inner,
-    driver: Driver,
-    residual: Residual,
-    limit: u64,
-) -> Result<u64, StoreError> {
+/// The `count` command: of one key it counts index entries without a look at documents.
+async fn count_there(store: &Inner, driver: &Driver, limit: u64) -> Result<u64, StoreError> {
     let mut command = doc! {
         "count": schema::RES,
+        "query": driver.filter.clone(),
         "limit": i64::try_from(limit).unwrap_or(i64::MAX),
         "maxTimeMS": i64::try_from(store.settings.read_ms_max).unwrap_or(i64::MAX),
     };
-    if residual.filter.is_empty() {
-        command.insert("query", driver.filter);
-        if let Some(index) = driver.index {
-            command.insert("hint", index);
-        }
-    } else {
-        command.insert("query", doc! { "$and": [driver.filter, residual.filter] });
+    if let Some(index) = driver.index {
+        command.insert("hint", index);
     }
     let answer = store
         .db
         .run_command(command)
         .await
         .map_err(|error| from_driver(&error))?;
-    let count = match answer.get("n") {
+    Ok(counted(answer.get("n")))
+}
+
+/// Whether `limit` match among the first candidates that may be examined.
+async fn count_first(
+    store: &Inner,
+    driver: &Driver,
+    residual: Document,
+    (limit, examined_max): (u64, usize),
+) -> Result<Option<u64>, StoreError> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let first = i64::try_from(examined_max.min(LIMIT_MAX)).unwrap_or(i64::MAX);
+    if first == 0 || limit > first {
+        return Ok(None);
+    }
+    let pipeline = [
+        doc! { "$match": driver.filter.clone() },
+        doc! { "$limit": first },
+        doc! { "$match": residual },
+        doc! { "$limit": limit },
+        doc! { "$count": "n" },
+    ];
+    let mut aggregate = store
+        .res
+        .aggregate(pipeline)
+        .max_time(store.read_time_max());
+    if let Some(index) = driver.index {
+        aggregate = aggregate.hint(Hint::Name(index.to_owned()));
+    }
+    let mut cursor = aggregate.await.map_err(|error| from_driver(&error))?;
+    let mut count = 0;
+    if cursor
+        .advance()
+        .await
+        .map_err(|error| from_driver(&error))?
+    {
+        let answer: Document = cursor
+            .deserialize_current()
+            .map_err(|error| from_driver(&error))?;
+        count = counted(answer.get("n"));
+    }
+    Ok((count >= limit.unsigned_abs()).then_some(count))
+}
+
+/// A number in an answer.
+fn counted(number: Option<&Bson>) -> u64 {
+    let count = match number {
         Some(Bson::Int32(count)) => i64::from(*count),
         Some(Bson::Int64(count)) => *count,
         _ => 0,
     };
-    Ok(u64::try_from(count).unwrap_or_default())
+    u64::try_from(count).unwrap_or_default()
 }
 
 /// Counts what holds here, without transferring bodies.
@@ -205,8 +260,8 @@ async fn count_here(
     store: &Inner,
     plan: &Plan,
     driver: &Driver,
-    limit: u64,
-) -> Result<u64, StoreError> {
+    (limit, examined_max): (u64, usize),
+) -> Result<Option<u64>, StoreError> {
     let mut find = store
         .res
         .find(driver.filter.clone())
@@ -216,11 +271,15 @@ async fn count_here(
         find = find.hint(Hint::Name(index.to_owned()));
     }
     let mut cursor = find.await.map_err(|error| from_driver(&error))?;
-    let mut count = 0;
+    let (mut count, mut examined) = (0, 0);
     while count < limit && advance(&mut cursor).await? {
+        if examined == examined_max {
+            return Ok(None);
+        }
+        examined += 1;
         count += u64::from(holds(plan, driver, &Record::read(cursor.current())?)?);
     }
-    Ok(count)
+    Ok(Some(count))
 }
 
 fn holds(plan: &Plan, driver: &Driver, record: &Record<'_>) -> Result<bool, StoreError> {

@@ -30,6 +30,9 @@ pub(super) const BY_COMPARTMENT: &str = "by_compartment";
 /// Index `{y, u, n}` of `res` and `{y, u, n, v}` of `hist`: history of a type.
 pub(super) const BY_TYPE: &str = "by_type";
 
+/// Index `{e}` of `res`, `hist` and `blob`: what an owner's data keys have sealed.
+const BY_OWNER: &str = "by_owner";
+
 /// The id of the document in `meta` that says how the rest is laid out.
 const SCHEMA: &str = "schema";
 /// The layout this code reads and writes.
@@ -50,14 +53,15 @@ pub(super) fn keys_database(database: &str) -> String {
 /// Makes what is not there yet.
 pub(super) async fn prepare(db: &Database, keys_db: &Database) -> Result<(), StoreError> {
     let version = read_version(db).await?;
-    if version.is_none() {
-        create_collections(db, keys_db).await?;
-        create_indexes(db, keys_db).await?;
-        write_version(db).await?;
-    }
-    match version.unwrap_or(SCHEMA_VERSION) {
-        SCHEMA_VERSION => Ok(()),
-        other => Err(StoreError::Failed(format!(
+    match version {
+        None => {
+            create_collections(db, keys_db).await?;
+            create_indexes(db, keys_db).await?;
+            write_version(db).await
+        }
+        // An index that came later than the database is made now; the others cost a look.
+        Some(SCHEMA_VERSION) => create_indexes(db, keys_db).await,
+        Some(other) => Err(StoreError::Failed(format!(
             "the database has schema {other}, this version of Vesta knows {SCHEMA_VERSION}"
         ))),
     }
@@ -114,6 +118,11 @@ async fn create_indexes(db: &Database, keys_db: &Database) -> Result<(), StoreEr
         "name": BY_COMPARTMENT,
         "partialFilterExpression": { "c": { "$exists": true } },
     };
+    let by_owner = doc! {
+        "key": { "e": 1 },
+        "name": BY_OWNER,
+        "partialFilterExpression": { "e": { "$exists": true } },
+    };
     let expiry = doc! {
         "key": { "x": 1 },
         "name": "expiry",
@@ -132,6 +141,9 @@ async fn create_indexes(db: &Database, keys_db: &Database) -> Result<(), StoreEr
             HIST,
             doc! { "key": { "y": 1, "u": -1, "n": -1, "v": -1 }, "name": BY_TYPE },
         ),
+        (db, RES, by_owner.clone()),
+        (db, HIST, by_owner.clone()),
+        (db, BLOB, by_owner),
         (db, DOC, expiry.clone()),
         (keys_db, KEY, expiry),
     ];

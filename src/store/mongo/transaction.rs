@@ -13,7 +13,7 @@ use mongodb::options::ReadConcern;
 use crate::store::StoreError;
 use crate::store::mongo::Inner;
 use crate::store::mongo::connect::durable;
-use crate::store::mongo::failure::{Failure, from_driver, is_commit_unknown};
+use crate::store::mongo::failure::{Failure, commit_unknown, from_driver, is_commit_unknown};
 
 /// The first pause before another try, in ms; it doubles with every try.
 const PAUSE_MS: u64 = 4;
@@ -101,6 +101,7 @@ async fn commit(session: &mut ClientSession) -> Result<(), Failure> {
         match session.commit_transaction().await {
             Ok(()) => return Ok(()),
             Err(error) if is_commit_unknown(&error) && sent < COMMITS_MAX => sent += 1,
+            Err(error) if is_commit_unknown(&error) => return Err(commit_unknown(&error).into()),
             Err(error) => return Err(error.into()),
         }
     }

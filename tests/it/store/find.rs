@@ -18,6 +18,7 @@ on_every_store!(
     a_store_stops_when_it_has_examined_enough,
     counts_stop_at_their_limit,
     wide_ranges_are_found_page_by_page,
+    a_count_tests_no_more_than_it_may,
     random_plans_agree_with_a_naive_evaluation,
 );
 
@@ -429,6 +430,46 @@ async fn counts_stop_at_their_limit(open: OpenStore) {
             assert_eq!(count, all.min(limit), "{plan:?}");
         }
     }
+}
+
+async fn a_count_tests_no_more_than_it_may(open: OpenStore) {
+    let store = &*open.store;
+    numbered(store, 30).await;
+    let patients = Predicate::Key(Key::of_type(kind("Patient")));
+    let third = Predicate::Key(key(1, &[0]));
+    let tested = |residual: Predicate| Plan {
+        driver: patients.clone(),
+        residual,
+        type_key: None,
+    };
+    let late = Predicate::LastUpdated {
+        low_ms: i64::MIN,
+        high_ms: i64::MAX,
+    };
+    for (plan, all) in [
+        (tested(third.clone()), 10),
+        (tested(Predicate::Not(Box::new(third))), 20),
+        (tested(late), 30),
+    ] {
+        for (limit, examined_max, expected) in [
+            (u64::MAX, 29, None),
+            (u64::MAX, 0, None),
+            (all + 1, 29, None),
+            (u64::MAX, 30, Some(all)),
+            (1, 29, Some(1)),
+            (0, 0, Some(0)),
+        ] {
+            let counted = store.count_within(&plan, limit, examined_max).await;
+            assert_eq!(
+                counted.unwrap(),
+                expected,
+                "{plan:?} {limit} {examined_max}"
+            );
+        }
+    }
+    // What is not tested costs little.
+    let untested = store.count_within(&plan(patients), u64::MAX, 1).await;
+    assert_eq!(untested.unwrap(), Some(30));
 }
 
 async fn wide_ranges_are_found_page_by_page(open: OpenStore) {

@@ -403,7 +403,7 @@ async fn collections_and_indexes_are_as_documented() {
     drop(open(&database.uri()).await);
     let db = self::database(&database.uri()).await;
     let mut indexes = BTreeMap::new();
-    for name in ["res", "hist", "doc"] {
+    for name in ["res", "hist", "blob", "doc"] {
         let mut cursor = db
             .collection::<Document>(name)
             .list_indexes()
@@ -417,12 +417,16 @@ async fn collections_and_indexes_are_as_documented() {
         }
     }
     let expected = [
+        "blob{_id:1}",
+        "blob{e:1}",
         "doc{_id:1}",
         "doc{x:1}",
         "hist{_id:1}",
+        "hist{e:1}",
         "hist{y:1,u:-1,n:-1,v:-1}",
         "res{_id:1}",
         "res{c:1,y:1,ds:-1,n:-1}",
+        "res{e:1}",
         "res{k:1,n:1}",
         "res{y:1,u:-1,n:-1}",
     ];

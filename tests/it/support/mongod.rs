@@ -114,6 +114,29 @@ impl Mongod {
         self.end("-TERM");
     }
 
+    /// Makes the server do a command and not confirm it, some times.
+    pub(crate) async fn leave_unconfirmed(&self, command: &str, times: i32) {
+        self.spoil(doc! { "times": times }, command).await;
+    }
+
+    /// Makes the server confirm a command again.
+    pub(crate) async fn confirm(&self, command: &str) {
+        self.spoil("off", command).await;
+    }
+
+    async fn spoil(&self, mode: impl Into<mongodb::bson::Bson>, command: &str) {
+        let spoiled = doc! {
+            "configureFailPoint": "failCommand",
+            "mode": mode.into(),
+            "data": {
+                "failCommands": [command],
+                "writeConcernError": { "code": 64, "errmsg": "waiting for replication timed out" },
+            },
+        };
+        let client = self.client().await;
+        client.database("admin").run_command(spoiled).await.unwrap();
+    }
+
     /// Makes the server give up being primary for some seconds, and stay up.
     pub(crate) async fn step_down(&self, seconds: i32) {
         let client = self.client().await;
@@ -150,6 +173,7 @@ impl Mongod {
             // Tests have clocks of their own, which the server's clean-up knows nothing of.
             .args(["--setParameter", "ttlMonitorEnabled=false"])
             .args(["--setParameter", "diagnosticDataCollectionEnabled=false"])
+            .args(["--setParameter", "enableTestCommands=1"])
             .arg("--dbpath")
             .arg(self.dir.join("data"))
             .arg("--logpath")

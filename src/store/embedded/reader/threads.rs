@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -10,8 +11,20 @@ use rusqlite::Connection;
 use crate::store::StoreError;
 use crate::store::embedded::reader::ReaderSettings;
 
-/// A read and what becomes of its result.
-pub(super) type Read = Box<dyn FnOnce(Result<&Connection, StoreError>) + Send>;
+/// Steps of SQLite's machine between two looks whether anybody still waits for the read; some
+/// hundred microseconds.
+const STEPS_BETWEEN_LOOKS: i32 = 10_000;
+
+/// What is read, and what becomes of the result.
+type Reading = Box<dyn FnOnce(Result<&Connection, StoreError>) + Send>;
+
+/// A read.
+pub(super) struct Read {
+    /// Whether nobody waits for it any more.
+    pub(super) is_given_up: Arc<AtomicBool>,
+    /// Does it.
+    pub(super) run: Reading,
+}
 
 /// Threads that wait for reads; they end when this is dropped.
 pub(super) struct Threads {
@@ -99,18 +112,27 @@ impl Queue {
 fn work(queue: &Queue, settings: &ReaderSettings) {
     let mut idle: Option<Connection> = None;
     while let Some(read) = queue.next() {
-        let db = match idle.take() {
-            Some(db) => db,
-            None => match settings.open() {
-                Ok(db) => db,
-                Err(error) => {
-                    read(Err(error));
-                    continue;
-                }
-            },
+        if read.is_given_up.load(Ordering::Relaxed) {
+            continue;
+        }
+        let opened = idle.take().map_or_else(|| settings.open(), Ok);
+        let db = match opened.and_then(|db| watched(db, &read)) {
+            Ok(db) => db,
+            Err(error) => {
+                (read.run)(Err(error));
+                continue;
+            }
         };
         // A read that panics is answered by the loss of its answer, and takes no thread along.
-        let ended = catch_unwind(AssertUnwindSafe(|| read(Ok(&db))));
+        let ended = catch_unwind(AssertUnwindSafe(|| (read.run)(Ok(&db))));
         idle = (ended.is_ok() && db.is_autocommit()).then_some(db);
     }
+}
+
+/// A connection that breaks a read off when nobody waits for it any more.
+fn watched(mut db: Connection, read: &Read) -> Result<Connection, StoreError> {
+    let is_given_up = Arc::clone(&read.is_given_up);
+    let look = move || is_given_up.load(Ordering::Relaxed);
+    db.progress_handler(STEPS_BETWEEN_LOOKS, Some(look))?;
+    Ok(db)
 }
