@@ -8,6 +8,7 @@ pub mod keys;
 pub mod limits;
 pub mod reindex;
 pub mod rest;
+pub mod search;
 pub mod store;
 
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use crate::config::keys::KeysConfig;
 use crate::config::limits::Limits;
 use crate::config::reindex::ReindexConfig;
 use crate::config::rest::RestConfig;
+use crate::config::search::SearchConfig;
 use crate::config::store::{EmbeddedConfig, MongoConfig};
 
 /// Everything that can be set.
@@ -50,6 +52,8 @@ pub struct Config {
     pub rest: RestConfig,
     /// Indexing anew.
     pub reindex: ReindexConfig,
+    /// What can be searched by.
+    pub search: SearchConfig,
     /// The embedded store.
     pub embedded: EmbeddedConfig,
     /// The MongoDB store.
@@ -79,6 +83,7 @@ impl Default for Config {
             keys: KeysConfig::default(),
             rest: RestConfig::default(),
             reindex: ReindexConfig::default(),
+            search: SearchConfig::default(),
             embedded: EmbeddedConfig::default(),
             mongo: MongoConfig::default(),
         }

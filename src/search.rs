@@ -24,6 +24,7 @@ pub mod sort;
 pub mod target;
 pub mod text;
 pub mod unit;
+pub mod words;
 
 #[cfg(test)]
 mod tests;

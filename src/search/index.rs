@@ -24,6 +24,7 @@ use crate::search::key::{ENTRIES_MAX, Entries, Key, ParameterNumber};
 use crate::search::param::{
     self, DataType, Found, KeyWriter, composite, date, reference, special, token,
 };
+use crate::search::words;
 
 /// The parameters on the date that a resource is clinically about, best first.
 pub const MAIN_DATES: [&str; 29] = [
@@ -69,6 +70,8 @@ pub struct Indexer {
     registry: Arc<Registry>,
     blind: BlindKey,
     base_url: String,
+    /// Whether the words of resources are indexed.
+    has_words: bool,
     /// By the place of a type in the registry's shapes.
     data_types: Vec<DataType>,
     /// By the number of the resource type, then in the registry's order.
@@ -142,6 +145,7 @@ impl Indexer {
             registry,
             blind,
             base_url: base_url.trim_end_matches('/').to_owned(),
+            has_words: false,
             data_types,
             traits,
         }
@@ -150,7 +154,19 @@ impl Indexer {
     /// An indexer that differs in the definitions only.
     #[must_use]
     pub fn with_registry(&self, registry: Arc<Registry>) -> Self {
-        Self::new(registry, self.blind.clone(), &self.base_url)
+        Self::new(registry, self.blind.clone(), &self.base_url).with_words(self.has_words)
+    }
+
+    /// The same indexer, with the words of resources or without.
+    #[must_use]
+    pub fn with_words(mut self, has_words: bool) -> Self {
+        self.has_words = has_words;
+        self
+    }
+
+    /// Whether the words of resources are indexed.
+    pub fn has_words(&self) -> bool {
+        self.has_words
     }
 
     /// The definitions that it works by.
@@ -193,6 +209,17 @@ impl Indexer {
             if gathered.keys.len() + gathered.compartments.len() > ENTRIES_MAX {
                 return Err(TooManyEntries);
             }
+        }
+        if self.has_words
+            && let Some(content) = self
+                .registry
+                .search_parameter(resource_type, words::CONTENT)
+        {
+            let number = ParameterNumber(content.number);
+            words::index(resource, number, &hasher, &mut gathered.keys);
+        }
+        if gathered.keys.len() + gathered.compartments.len() > ENTRIES_MAX {
+            return Err(TooManyEntries);
         }
         gathered.keys.sort_unstable();
         gathered.keys.dedup();

@@ -11,6 +11,7 @@ use crate::search::param::Condition;
 use crate::search::param::date::DateCondition;
 use crate::search::plan::{Plan, Predicate};
 use crate::search::query::{Criterion, Query, has_column};
+use crate::search::words::{CONTENT, WordsCondition};
 
 /// How far candidates are counted.
 pub const COUNT_LIMIT: u64 = 1_000;
@@ -217,6 +218,7 @@ fn lower(
             driver: None,
             breadth: Breadth::Listed,
         },
+        Criterion::Words(words) => lower_words(words, resource_type, indexer, hasher),
         Criterion::LastUpdated(any_of) => Conjunct::untold(disjunction(
             any_of.iter().map(DateCondition::lower_last_updated),
         )),
@@ -259,6 +261,20 @@ fn lower(
             }
         }
     }
+}
+
+fn lower_words(
+    words: &WordsCondition,
+    resource_type: ResourceType,
+    indexer: &Indexer,
+    hasher: &Hasher<'_>,
+) -> Conjunct {
+    let registry = indexer.registry();
+    let Some(content) = registry.search_parameter(resource_type, CONTENT) else {
+        return Conjunct::untold(Predicate::Nothing);
+    };
+    let predicate = words.lower(ParameterNumber(content.number), hasher);
+    Conjunct::composed(predicate)
 }
 
 fn lower_missing(

@@ -17,6 +17,7 @@ use crate::search::param::vocabulary::VocabularyCondition;
 use crate::search::param::{Condition, Found, special};
 use crate::search::relation::Relation;
 use crate::search::sort::SortKey;
+use crate::search::words::WordsCondition;
 
 /// The parameters that do not change what is found.
 pub const RESULT_OPTIONS: [&str; 13] = [
@@ -69,6 +70,8 @@ pub enum Criterion {
     },
     /// What must not be met.
     Not(Box<Criterion>),
+    /// On the words of the resource.
+    Words(WordsCondition),
     /// On the logical id.
     Ids(Vec<String>),
     /// On the time of the last update.
@@ -180,9 +183,11 @@ impl Criterion {
                 parts.iter().flat_map(Self::vocabulary).collect()
             }
             // Searches of their own, whose vocabulary is theirs.
-            Self::Related(_) | Self::Missing { .. } | Self::Ids(_) | Self::LastUpdated(_) => {
-                Vec::new()
-            }
+            Self::Related(_)
+            | Self::Missing { .. }
+            | Self::Ids(_)
+            | Self::LastUpdated(_)
+            | Self::Words(_) => Vec::new(),
         }
     }
 
@@ -190,6 +195,7 @@ impl Criterion {
     pub fn needs_verification(&self) -> bool {
         match self {
             Self::Parameter { any_of, .. } => !any_of.iter().all(Condition::is_exact),
+            Self::Words(_) => true,
             Self::Not(inner) => inner.needs_verification(),
             Self::Missing { .. } | Self::Ids(_) | Self::LastUpdated(_) | Self::Related(_) => false,
             Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::needs_verification),
@@ -199,6 +205,7 @@ impl Criterion {
     fn matches(&self, resource: &Resource, last_updated_ms: i64, indexer: &Indexer) -> bool {
         match self {
             Self::Ids(ids) => ids.iter().any(|id| resource.id() == Some(id)),
+            Self::Words(words) => words.matches(resource),
             Self::LastUpdated(any_of) => any_of.iter().any(|one| one.holds_at(last_updated_ms)),
             Self::All(all) => all
                 .iter()

@@ -74,6 +74,7 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened, Serv
     let blind = keys.index_root().await.map_err(|error| failed(&error))?;
     let base_url = config.fhir_base();
     let indexer = Indexer::new(Arc::clone(&registry), blind, &base_url);
+    let indexer = indexer.with_words(config.search.words);
     let settings = Settings {
         base_url,
         limits: config.limits.clone(),

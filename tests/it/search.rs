@@ -9,6 +9,7 @@ mod result;
 mod scope;
 mod sort;
 mod value;
+mod words;
 
 use serde_json::{Value, json};
 

@@ -13,6 +13,7 @@ use crate::search::parse::value::{self, Named};
 use crate::search::parse::{ParseOptions, filter};
 use crate::search::query::Criterion;
 use crate::search::relation::Relation;
+use crate::search::words::{self, WordsCondition};
 
 /// What is the same for all steps of a name.
 #[derive(Clone, Copy)]
@@ -48,6 +49,7 @@ pub(super) fn read(
     }
     match name {
         "_list" => return read_lists(whole, value),
+        words::TEXT | words::CONTENT => return read_words(reading, name, value),
         "_filter" => return filter::read(reading, resource_type, value, depth),
         _ => {}
     }
@@ -171,6 +173,19 @@ fn read_chain(
             targets,
         })),
     }
+}
+
+fn read_words(reading: &Reading<'_>, name: &str, value: &str) -> Result<Criterion, Issue> {
+    if !reading.indexer.has_words() {
+        let reason = format!(
+            "needs an index of words, which is off: see {}",
+            words::SETTING
+        );
+        return Err(unsupported(reading.whole, &reason));
+    }
+    let condition = WordsCondition::parse(name == words::TEXT, &escape::unescape(value));
+    let refuse = |reason: String| malformed(reading.whole, &reason);
+    condition.map(Criterion::Words).map_err(refuse)
 }
 
 fn read_lists(whole: &str, value: &str) -> Result<Criterion, Issue> {

@@ -93,7 +93,10 @@ fn what_is_not_understood_is_refused_by_name() {
             "may have the modifier iterate only",
         ),
         ("_list=$current-problems", "names a List by its id"),
-        ("_text=x", "'_text': is not supported yet"),
+        (
+            "_text=x",
+            "'_text': needs an index of words, which is off: see search.words",
+        ),
         (
             "_filter=nothing eq 1",
             "'_filter': tests something that is no search parameter",
