@@ -116,7 +116,7 @@ async fn write_until_refused(store: MongoStore, plot: Plot, total: Arc<AtomicI64
         let (puts, new) = plot.batch(batch, patient.as_ref());
         match commit(&store, puts).await {
             Ok(()) => total.fetch_add(1, Ordering::SeqCst),
-            Err(StoreError::Unavailable(_)) => return batch,
+            Err(StoreError::Unavailable(_) | StoreError::Unknown(_)) => return batch,
             Err(other) => panic!("{other}"),
         };
         patient = Some(new);
