@@ -89,6 +89,11 @@ impl Matching {
         for lowered in &all {
             counts.clear();
             for candidate in lowered.candidates() {
+                // Ranges differ from search to search, so that counting them is seldom spared.
+                let is_range = matches!(candidate.driver, Predicate::Range(_));
+                if is_range && counts.iter().any(|counted| *counted < COUNT_LIMIT) {
+                    break;
+                }
                 let counted = ctx.records.count_roughly(grant, &candidate, COUNT_LIMIT);
                 counts.push(counted.await?);
             }
