@@ -126,7 +126,7 @@ impl Decimal {
         )
     }
 
-    /// The quotient by a whole number above zero, cut off behind [`QUOTIENT_DIGITS`]; a quotient
+    /// The quotient by a whole number above zero, cut off behind `QUOTIENT_DIGITS`; a quotient
     /// that goes on has one more digit, so that it never seems to end.
     #[must_use]
     pub fn over(&self, divisor: u64) -> Self {

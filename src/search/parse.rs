@@ -1,7 +1,7 @@
 //! From the text of a query to a [`Query`]: names, modifiers, values, result options.
 //!
 //! What is not understood is refused by name, or under lenient handling left out with a warning.
-//! Modifiers and values are in [`value`], parameters about the result in [`result`]; what values
+//! Modifiers and values are in [`value`], parameters about the result in `result`; what values
 //! mean is in [`crate::search::param`].
 //! Spec: <https://hl7.org/fhir/R4/search.html#table>.
 
