@@ -6,6 +6,7 @@
 
 pub mod body;
 pub mod conditions;
+pub mod content;
 pub mod format;
 pub mod middleware;
 pub mod payload;

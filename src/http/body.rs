@@ -9,6 +9,7 @@ use crate::fhir::json;
 use crate::fhir::patch as json_patch;
 use crate::fhir::resource::{Node, Resource};
 use crate::fhir::xml::{self, XmlLimits};
+use crate::http::content;
 use crate::http::format::{self, Format};
 use crate::http::state::AppState;
 use crate::interaction::patch::Patch;
@@ -18,6 +19,9 @@ use crate::outcome::{Issue, Outcome};
 /// How much of a body that is too large is still read, so that the client sees the answer instead
 /// of a broken connection.
 const DRAINED_BYTES_MAX: usize = 64 << 20;
+
+/// Up to here a body is worked on where the request is; other requests wait meanwhile.
+const INLINE_BYTES_MAX: usize = 64 << 10;
 
 /// Reads a whole body; 413 when it is over the limit.
 pub async fn read(state: &AppState, mut body: Body) -> Result<Bytes, Outcome> {
@@ -48,22 +52,60 @@ pub async fn read(state: &AppState, mut body: Body) -> Result<Bytes, Outcome> {
     Ok(bytes.freeze())
 }
 
-/// Reads a body as a resource. Large ones are parsed on a thread for blocking work.
+/// Reads a body as a resource.
 pub async fn resource(
     state: &AppState,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Resource, Outcome> {
-    const INLINE_BYTES_MAX: usize = 64 << 10;
     let format = format::of_content(headers)?;
     let bytes = read(state, body).await?;
-    if bytes.len() <= INLINE_BYTES_MAX {
-        return parse(state, format, &bytes);
+    let (state, bytes_count) = (state.clone(), bytes.len());
+    aside(bytes_count, move || parse(&state, format, &bytes)).await?
+}
+
+/// Reads a body as a `Binary`: the resource, or any content, which becomes one under `id`. What is
+/// no `Binary` is content whatever its type; only a broken `Binary` must not pass for content.
+pub async fn binary(
+    state: &AppState,
+    headers: &HeaderMap,
+    body: Body,
+    id: Option<&str>,
+) -> Result<Resource, Outcome> {
+    format::content_mime(headers)?;
+    let content_type = content::type_of_sent(headers)?;
+    let format = format::of_content(headers).ok();
+    let bytes = read(state, body).await?;
+    let (state, id) = (state.clone(), id.map(ToOwned::to_owned));
+    let bytes_count = bytes.len();
+    let work = move || match format.map(|format| parse(&state, format, &bytes)) {
+        Some(Ok(resource)) if resource.resource_type().name() == "Binary" => Ok(resource),
+        Some(Err(outcome)) if bytes.is_empty() || names_binary(&bytes) => Err(outcome),
+        _ if bytes.is_empty() => Err(empty("content must be sent")),
+        _ => content::wrap(id.as_deref(), &content_type, &bytes),
+    };
+    let mut binary = aside(bytes_count, work).await??;
+    content::set_security_context(headers, &mut binary)?;
+    Ok(binary)
+}
+
+/// Whether it looks like a `Binary` in JSON or XML.
+fn names_binary(bytes: &[u8]) -> bool {
+    let has = |name: &[u8]| bytes.windows(name.len()).any(|window| window == name);
+    has(b"\"Binary\"") || has(b"<Binary")
+}
+
+/// Does work on a body: on this thread when it is small, else on one for blocking work.
+pub async fn aside<T: Send + 'static>(
+    bytes: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Outcome> {
+    if bytes <= INLINE_BYTES_MAX {
+        return Ok(work());
     }
-    let state = state.clone();
-    tokio::task::spawn_blocking(move || parse(&state, format, &bytes))
+    tokio::task::spawn_blocking(work)
         .await
-        .map_err(|error| Outcome::internal(format!("parsing a body: {error}")))?
+        .map_err(|error| Outcome::internal(format!("work on a body: {error}")))
 }
 
 /// Reads a body as a patch: JSON Patch or FHIRPath Patch by its content type.
@@ -101,10 +143,7 @@ fn json_patch(state: &AppState, bytes: &[u8]) -> Result<Node, Outcome> {
 
 fn parse(state: &AppState, format: Format, bytes: &[u8]) -> Result<Resource, Outcome> {
     if bytes.is_empty() {
-        return Err(Outcome::new(
-            Kind::Malformed,
-            "The body is empty: a resource must be sent.",
-        ));
+        return Err(empty("a resource must be sent"));
     }
     match format {
         Format::Json => json::parse_resource(bytes, json_limits(state))
@@ -119,6 +158,10 @@ fn parse(state: &AppState, format: Format, bytes: &[u8]) -> Result<Resource, Out
                 .map_err(|error| malformed(error.to_string(), error.path))
         }
     }
+}
+
+fn empty(right: &str) -> Outcome {
+    Outcome::new(Kind::Malformed, format!("The body is empty: {right}."))
 }
 
 fn json_limits(state: &AppState) -> json::Limits {

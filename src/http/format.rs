@@ -178,14 +178,14 @@ fn content_media(headers: &HeaderMap) -> Result<Media, Outcome> {
 }
 
 /// A media range with the parameters that matter.
-struct Media {
-    mime: String,
-    quality: f32,
+pub(super) struct Media {
+    pub(super) mime: String,
+    pub(super) quality: f32,
     fhir_version: Option<String>,
 }
 
 impl Media {
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split(';').map(str::trim);
         let mime = parts
             .next()

@@ -186,8 +186,22 @@ fn resource(
             .map(search_parameter)
             .collect(),
         operation: operations(name),
+        documentation: documentation(name),
         ..CapabilityStatementRestResource::default()
     }
+}
+
+/// What the interactions on a type do that those on others do not.
+fn documentation(name: &str) -> Option<Markdown> {
+    (name == "Binary").then(|| Markdown {
+        value: Some(
+            "Read and vread answer the content in its own type, unless Accept or _format names a \
+             FHIR format. Create and update take content of any type; X-Security-Context is \
+             securityContext."
+                .to_owned(),
+        ),
+        ..Markdown::default()
+    })
 }
 
 /// The operations on a type and its instances.

@@ -29,6 +29,7 @@ use tower_http::timeout::TimeoutLayer;
 use crate::api;
 use crate::config::Config;
 use crate::config::limits::Limits;
+use crate::http::content::X_SECURITY_CONTEXT;
 use crate::http::middleware::admit::admit;
 use crate::http::middleware::guard::{Guard, guard};
 use crate::http::middleware::observe::observe;
@@ -76,12 +77,14 @@ fn cors(origins: &[String]) -> CorsLayer {
         HeaderName::from_static("if-none-exist"),
         HeaderName::from_static("prefer"),
         HeaderName::from_static("x-request-id"),
+        X_SECURITY_CONTEXT,
     ];
     let response_headers = [
         ETAG,
         LAST_MODIFIED,
         LOCATION,
         HeaderName::from_static("x-request-id"),
+        X_SECURITY_CONTEXT,
     ];
     let methods = [
         Method::GET,

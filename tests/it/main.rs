@@ -8,6 +8,7 @@ mod support;
 mod bad_input;
 mod batch;
 mod bench;
+mod binary;
 mod clients;
 mod codec;
 mod conditional;

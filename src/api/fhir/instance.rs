@@ -2,13 +2,15 @@
 
 use axum::body::Body;
 use axum::extract::RawQuery;
+use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 
 use crate::access::Intent;
+use crate::access::records::Stored;
 use crate::api::fhir::locate::{Caller, InstancePath, VersionPath};
-use crate::api::fhir::writing::{self, refuse_other_type};
-use crate::http::payload::{Answer, Payload};
-use crate::http::{body, conditions};
+use crate::api::fhir::writing;
+use crate::http::payload::{Answer, Payload, Rejection};
+use crate::http::{body, conditions, content};
 use crate::interaction::delete::DeleteRequest;
 use crate::interaction::patch::PatchRequest;
 use crate::interaction::read::{ReadRequest, ReadResponse};
@@ -21,34 +23,62 @@ use crate::interaction::{update as updating, vread as version_reading};
 pub(crate) async fn read(
     caller: Caller,
     InstancePath(address): InstancePath,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
-) -> Answer {
+) -> Result<Response, Rejection> {
     let grant = caller.grant(Intent::Read(address.resource_type))?;
     let request = ReadRequest {
         address,
         if_none_match: conditions::if_none_match(&headers)?,
         if_modified_since: conditions::if_modified_since(&headers),
     };
-    Ok(
-        match reading::read(&caller.state.ctx, &grant, request).await? {
-            ReadResponse::Found(stored) => Payload::of_stored(StatusCode::OK, &stored),
-            ReadResponse::NotModified(stored) => Payload {
-                json: None,
-                ..Payload::of_stored(StatusCode::NOT_MODIFIED, &stored)
-            },
-        },
-    )
+    match reading::read(&caller.state.ctx, &grant, request).await? {
+        ReadResponse::Found(stored) => shown(stored, query, headers).await,
+        ReadResponse::NotModified(stored) => Ok(Payload {
+            json: None,
+            ..Payload::of_stored(StatusCode::NOT_MODIFIED, &stored)
+        }
+        .into_response()),
+    }
 }
 
 /// GET of a version.
-pub(crate) async fn vread(caller: Caller, VersionPath(address, version_id): VersionPath) -> Answer {
+pub(crate) async fn vread(
+    caller: Caller,
+    VersionPath(address, version_id): VersionPath,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Rejection> {
     let grant = caller.grant(Intent::Read(address.resource_type))?;
     let request = VreadRequest {
         address,
         version_id,
     };
     let stored = version_reading::vread(&caller.state.ctx, &grant, request).await?;
-    Ok(Payload::of_stored(StatusCode::OK, &stored))
+    shown(stored, query, headers).await
+}
+
+/// The answer to a read: the resource, or the content of a `Binary` for who wants that.
+async fn shown(
+    stored: Stored,
+    query: Option<String>,
+    headers: HeaderMap,
+) -> Result<Response, Rejection> {
+    if stored.version.address.resource_type.name() != "Binary" {
+        return Ok(Payload::of_stored(StatusCode::OK, &stored).into_response());
+    }
+    let bytes = stored.json.len();
+    let work = move || {
+        let payload = Payload::of_stored(StatusCode::OK, &stored);
+        let binary = stored.resource()?;
+        let query = query.unwrap_or_default();
+        if content::is_wanted(&headers, &query, content::type_of(&binary)) {
+            content::answer(&binary, payload)
+        } else {
+            Ok(payload.into_response())
+        }
+    };
+    Ok(body::aside(bytes, work).await??)
 }
 
 /// PUT.
@@ -59,8 +89,8 @@ pub(crate) async fn update(
     sent: Body,
 ) -> Answer {
     let grant = caller.grant(Intent::Write(address.resource_type))?;
-    let resource = body::resource(&caller.state, &headers, sent).await?;
-    refuse_other_type(&resource, address.resource_type)?;
+    let target = (address.resource_type, Some(address.id.as_str()));
+    let resource = writing::received(&caller.state, target, &headers, sent).await?;
     let condition = conditions::precondition(&headers)?;
     let request = UpdateRequest {
         resource,

@@ -32,8 +32,7 @@ pub(crate) async fn create(
     sent: Body,
 ) -> Answer {
     let grant = caller.grant(Intent::Write(resource_type))?;
-    let resource = body::resource(&caller.state, &headers, sent).await?;
-    refuse_other_type(&resource, resource_type)?;
+    let resource = received(&caller.state, (resource_type, None), &headers, sent).await?;
     let if_none_exist = conditions::if_none_exist(&headers, query.as_deref())?;
     let request = CreateRequest {
         resource,
@@ -52,8 +51,7 @@ pub(crate) async fn conditional_update(
     sent: Body,
 ) -> Answer {
     let grant = caller.grant(Intent::Write(resource_type))?;
-    let resource = body::resource(&caller.state, &headers, sent).await?;
-    refuse_other_type(&resource, resource_type)?;
+    let resource = received(&caller.state, (resource_type, None), &headers, sent).await?;
     let condition = conditions::precondition(&headers)?;
     let request = UpdateRequest {
         resource,
@@ -104,11 +102,24 @@ fn criteria(query: Option<String>) -> Target {
     Target::Criteria(query.unwrap_or_default())
 }
 
+/// Reads the resource of a create or an update; content that is sent to `Binary` becomes one, under
+/// the id of the URL when there is one.
+pub(crate) async fn received(
+    state: &AppState,
+    (resource_type, id): (ResourceType, Option<&str>),
+    headers: &HeaderMap,
+    sent: Body,
+) -> Result<Resource, Outcome> {
+    if resource_type.name() == "Binary" {
+        return body::binary(state, headers, sent, id).await;
+    }
+    let resource = body::resource(state, headers, sent).await?;
+    refuse_other_type(&resource, resource_type)?;
+    Ok(resource)
+}
+
 /// Refuses a body whose type is not the one in the URL.
-pub(crate) fn refuse_other_type(
-    resource: &Resource,
-    resource_type: ResourceType,
-) -> Result<(), Outcome> {
+fn refuse_other_type(resource: &Resource, resource_type: ResourceType) -> Result<(), Outcome> {
     if resource.resource_type() == resource_type {
         return Ok(());
     }

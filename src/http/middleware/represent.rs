@@ -13,6 +13,7 @@ use http::{HeaderValue, StatusCode};
 use crate::fhir::json;
 use crate::fhir::subset::Subset;
 use crate::fhir::xml;
+use crate::http::content;
 use crate::http::format::{Format, View};
 use crate::http::middleware::observe::RequestId;
 use crate::http::payload::{Payload, Rejection};
@@ -31,8 +32,10 @@ pub async fn represent(State(state): State<AppState>, request: Request, next: Ne
         .cloned()
         .unwrap_or_default();
     let query = request.uri().query().unwrap_or_default();
-    let view = match View::negotiate(request.headers(), query) {
-        Ok(view) => view,
+    let (view, unacceptable) = match View::negotiate(request.headers(), query) {
+        Ok(view) => (view, None),
+        // The content of a Binary may be what is accepted.
+        Err(outcome) if content::may_be_read(&request) => (View::plain(), Some(outcome)),
         Err(outcome) => return refused(&state, &View::plain(), &id, outcome),
     };
     let mut response = next.run(request).await;
@@ -40,6 +43,9 @@ pub async fn represent(State(state): State<AppState>, request: Request, next: Ne
         return refused(&state, &view, &id, outcome);
     }
     if let Some(mut payload) = response.extensions_mut().remove::<Payload>() {
+        if let Some(outcome) = unacceptable.filter(|_| payload.json.is_some()) {
+            return refused(&state, &view, &id, outcome);
+        }
         let view = payload.view.take().unwrap_or(view);
         return write(&state, &view, payload)
             .unwrap_or_else(|outcome| refused(&state, &View::plain(), &id, outcome));
