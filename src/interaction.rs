@@ -12,6 +12,7 @@ pub mod create;
 pub mod delete;
 pub mod entity_tag;
 pub mod fetch;
+pub mod fill;
 pub mod history;
 mod marks;
 pub mod patch;

@@ -61,12 +61,23 @@ impl Version {
     pub fn is_deleted(&self) -> bool {
         self.method == Method::Delete
     }
+
+    /// How many bytes its sealed body has.
+    pub fn sealed_bytes(&self) -> usize {
+        self.body.as_ref().map_or(0, Vec::len)
+    }
+}
+
+/// How many bytes the sealed bodies of versions have.
+pub fn sealed_bytes(versions: &[Version]) -> usize {
+    versions.iter().map(Version::sealed_bytes).sum()
 }
 
 /// What [`Store::find`] gives back.
 #[derive(Debug, Clone, Default)]
 pub struct Matches {
-    /// The matches in the window's order, at most its limit.
+    /// The matches in the window's order, at most its limit. When there are fewer, and their bodies
+    /// have fewer bytes than the window allows, there are no more.
     pub versions: Vec<Version>,
     /// Where to go on when the store stopped before the end because it had examined enough; the
     /// sequence of the last candidate examined.
@@ -95,6 +106,8 @@ pub struct HistoryWindow {
     pub after: Option<HistoryPosition>,
     /// How many versions at most.
     pub limit: usize,
+    /// Sealed bytes of bodies: the version that makes them up is the last one.
+    pub bytes_max: usize,
 }
 
 /// A place in a history.
@@ -181,7 +194,8 @@ pub trait Store: Send + Sync {
         counted.ok_or_else(|| StoreError::Failed("a count has no end".to_owned()))
     }
 
-    /// Versions, newest first, tombstones included.
+    /// Versions, newest first, tombstones included. When there are fewer than the limit, and their
+    /// bodies have fewer bytes than the window allows, there are no more.
     async fn history(
         &self,
         scope: &HistoryScope,

@@ -8,6 +8,7 @@ mod counts;
 pub mod erasure;
 mod health;
 mod opening;
+pub mod pages;
 pub mod parameters;
 mod prepare;
 pub mod reindex;
@@ -40,7 +41,7 @@ use crate::seal::data_key::{DataKey, OwnerHash};
 use crate::seal::random::Random;
 use crate::search::current::CurrentIndexer;
 use crate::search::index::Indexer;
-use crate::search::plan::{Plan, Window};
+use crate::search::plan::Plan;
 use crate::store::batch::{Batch, Put, RESERVATIONS, Reservation};
 use crate::store::{Address, HistoryScope, HistoryWindow, Method, Store, StoreError, Version};
 
@@ -96,19 +97,6 @@ pub struct Change {
     pub method: Method,
     /// The version that was current when the change was decided.
     pub supersedes: Option<Stored>,
-}
-
-/// Matches of a plan, opened.
-#[derive(Debug, Clone, Default)]
-pub struct Page {
-    /// The matches in order; what was erased between finding and opening it is left out.
-    pub matches: Vec<Stored>,
-    /// How many the store found.
-    pub found: usize,
-    /// The creation sequence of the last one it found.
-    pub last: Option<i64>,
-    /// Where to go on when the store stopped early.
-    pub stopped_at: Option<i64>,
 }
 
 /// Why a commit did not happen.
@@ -240,36 +228,6 @@ impl Records {
         }
     }
 
-    /// Matches of a plan.
-    pub async fn find(&self, grant: &Grant, plan: &Plan, window: &Window) -> Result<Page, Outcome> {
-        let found = self
-            .parts
-            .store
-            .find(plan, window)
-            .await
-            .map_err(|error| failed(&error))?;
-        require(
-            found
-                .versions
-                .iter()
-                .all(|v| grant.reads(v.address.resource_type)),
-        )?;
-        let mut page = Page {
-            matches: Vec::with_capacity(found.versions.len()),
-            found: found.versions.len(),
-            last: found.versions.last().map(|version| version.sequence),
-            stopped_at: found.stopped_at,
-        };
-        for version in found.versions {
-            match self.open(version).await {
-                Ok(stored) => page.matches.push(stored),
-                Err(outcome) if outcome.kind == Kind::Gone => {}
-                Err(outcome) => return Err(outcome),
-            }
-        }
-        Ok(page)
-    }
-
     /// As [`Records::count`]; `None` when more than `examined_max` would have to be tested.
     pub async fn count_within(
         &self,
@@ -288,27 +246,6 @@ impl Records {
             .count(plan, limit)
             .await
             .map_err(|error| failed(&error))
-    }
-
-    /// Versions, newest first.
-    pub async fn history(
-        &self,
-        grant: &Grant,
-        scope: &HistoryScope,
-        window: &HistoryWindow,
-    ) -> Result<Vec<Stored>, Outcome> {
-        let versions = self
-            .parts
-            .store
-            .history(scope, window)
-            .await
-            .map_err(|error| failed(&error))?;
-        require(
-            versions
-                .iter()
-                .all(|v| grant.reads(v.address.resource_type)),
-        )?;
-        self.open_all(versions).await
     }
 
     /// How many versions a history has.

@@ -24,6 +24,9 @@ pub struct Limits {
     pub issues_max: usize,
     /// Matches on one page at most; a larger `_count` is cut to it.
     pub page_max: usize,
+    /// Bytes of the resources on one page of a search or history; the first one always has room.
+    /// Included ones share the room of the matches, and go behind the `next` link without it.
+    pub page_bytes_max: usize,
     /// Matches on one page when `_count` is absent.
     pub page_default: usize,
     /// Resources one search may examine before it is refused as too costly.
@@ -68,6 +71,7 @@ impl Default for Limits {
             xml_attributes_max: 32,
             issues_max: 50,
             page_max: 1000,
+            page_bytes_max: 32 << 20,
             page_default: 20,
             examined_max: 200_000,
             total_max: 1_000,

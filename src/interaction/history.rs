@@ -14,6 +14,7 @@ use crate::access::records::Stored;
 use crate::fhir::date::PartialDate;
 use crate::fhir::instant::Instant;
 use crate::interaction::Context;
+use crate::interaction::fill::Filling;
 use crate::interaction::read::not_found;
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
@@ -67,7 +68,9 @@ pub async fn history(
         since_ms: request.since.map(Instant::millis),
         until_ms: None,
         after: None,
+        // One more than the page holds tells whether there is another page.
         limit: count + 1,
+        bytes_max: limits.page_bytes_max.max(1),
     };
     if let Some(at) = request.at {
         return history_at(ctx, grant, &request, (at, count)).await;
@@ -86,26 +89,72 @@ pub async fn history(
         after: request.after,
         ..window
     };
-    let mut versions = ctx.records.history(grant, &request.scope, &window).await?;
-    let next = cut(ctx, &request.scope, &mut versions, count)?;
-    Ok(HistoryResponse {
-        versions,
-        total,
-        next,
-    })
+    let mut page = Filled::new(ctx, count);
+    fill(ctx, grant, &request.scope, (window, &mut page)).await?;
+    page.respond(ctx, &request.scope, total)
 }
 
-/// Cuts what was read to a page; where the next one begins.
-fn cut(
+/// Reads versions until the page is full.
+async fn fill(
     ctx: &Context,
+    grant: &Grant,
     scope: &HistoryScope,
-    versions: &mut Vec<Stored>,
-    count: usize,
-) -> Result<Option<String>, Outcome> {
-    let has_more = versions.len() > count;
-    versions.truncate(count);
-    let last = versions.last().map(position).filter(|_| has_more);
-    last.map(|place| text::seal(ctx, scope, place)).transpose()
+    (mut window, page): (HistoryWindow, &mut Filled),
+) -> Result<(), Outcome> {
+    loop {
+        let read = ctx.records.history(grant, scope, &window).await?;
+        for version in read.versions {
+            page.take(version);
+        }
+        if read.is_last || page.has_more {
+            return Ok(());
+        }
+        window.after = read.last.or(window.after);
+    }
+}
+
+/// The versions of a page.
+struct Filled {
+    room: Filling,
+    versions: Vec<Stored>,
+    has_more: bool,
+}
+
+impl Filled {
+    fn new(ctx: &Context, count: usize) -> Self {
+        Self {
+            room: Filling::new(count, ctx.settings.limits.page_bytes_max),
+            versions: Vec::new(),
+            has_more: false,
+        }
+    }
+
+    /// Takes a version when it has room.
+    fn take(&mut self, version: Stored) {
+        if self.room.admits(version.json.len()) {
+            self.versions.push(version);
+        } else {
+            self.has_more = true;
+        }
+    }
+
+    fn respond(
+        self,
+        ctx: &Context,
+        scope: &HistoryScope,
+        total: u64,
+    ) -> Result<HistoryResponse, Outcome> {
+        let last = self.versions.last().map(Stored::position);
+        let last = last.filter(|_| self.has_more);
+        let next = last
+            .map(|place| text::seal(ctx, scope, place))
+            .transpose()?;
+        Ok(HistoryResponse {
+            versions: self.versions,
+            total,
+            next,
+        })
+    }
 }
 
 /// `_at`: what was current at some point of a period is what was written in it, and, of every
@@ -120,7 +169,7 @@ async fn history_at(
     let limits = &ctx.settings.limits;
     let is_instance = matches!(request.scope, HistoryScope::Instance(_));
     let mut before: HashSet<Address, foldhash::fast::RandomState> = HashSet::default();
-    let (mut versions, mut total, mut examined) = (Vec::new(), 0, 0);
+    let (mut shown, mut total, mut examined) = (Filled::new(ctx, count), 0, 0);
     let mut is_on_page = request.after.is_none();
     let mut after = None;
     loop {
@@ -129,12 +178,13 @@ async fn history_at(
             until_ms: Some(at.high_ms - 1),
             after,
             limit: limits.page_max,
+            bytes_max: limits.page_bytes_max.max(1),
         };
         let page = ctx.records.history(grant, &request.scope, &window).await?;
-        after = page.last().map(position);
-        examined += page.len();
-        let mut is_last = page.len() < window.limit;
-        for version in page {
+        after = page.last.or(after);
+        examined += page.found;
+        let mut is_last = page.is_last;
+        for version in page.versions {
             let is_before = version.version.last_updated_ms < at.low_ms;
             if is_before {
                 is_last |= is_instance;
@@ -144,9 +194,9 @@ async fn history_at(
                 }
             }
             total += 1;
-            let place = position(&version);
-            if is_on_page && versions.len() <= count {
-                versions.push(version);
+            let place = version.position();
+            if is_on_page {
+                shown.take(version);
             }
             is_on_page |= request.after == Some(place);
             if is_before && is_instance {
@@ -162,18 +212,5 @@ async fn history_at(
             return Err(Outcome::new(Kind::TooCostly, text));
         }
     }
-    let next = cut(ctx, &request.scope, &mut versions, count)?;
-    Ok(HistoryResponse {
-        versions,
-        total,
-        next,
-    })
-}
-
-fn position(stored: &Stored) -> HistoryPosition {
-    HistoryPosition {
-        last_updated_ms: stored.version.last_updated_ms,
-        sequence: stored.version.sequence,
-        version_id: stored.version.version_id,
-    }
+    shown.respond(ctx, &request.scope, total)
 }

@@ -25,6 +25,7 @@ use crate::fhir::query;
 use crate::fhir::resource::Resource;
 use crate::fhir::resource_type::ResourceType;
 use crate::interaction::Context;
+use crate::interaction::fill::Filling;
 use crate::interaction::search::matching::{Matching, Walk};
 use crate::interaction::search::paging::{Asked, Page};
 use crate::interaction::search::scope::Understood;
@@ -123,6 +124,11 @@ impl Searching<'_> {
         count.unwrap_or(limits.page_default).min(limits.page_max)
     }
 
+    /// The room of an empty page.
+    fn room(&self) -> Filling {
+        Filling::new(self.page_size(), self.ctx.settings.limits.page_bytes_max)
+    }
+
     /// A page that comes from the query itself.
     async fn matches(&self, response: &mut SearchResponse, started_ms: i64) -> Result<(), Outcome> {
         let (ctx, grant, result) = (self.ctx, self.grant, &self.understood.result);
@@ -142,7 +148,10 @@ impl Searching<'_> {
             response.total = matching.total(ctx, grant, result).await?;
         }
         if shows_matches {
-            let walk = Walk::of(self.asked.cursor.as_ref(), page_size);
+            let walk = Walk {
+                bytes_max: ctx.settings.limits.page_bytes_max,
+                ..Walk::of(self.asked.cursor.as_ref(), page_size)
+            };
             let mut found = matching.page(ctx, grant, &walk).await?;
             if walk.is_backward {
                 found.matches.reverse();
@@ -153,19 +162,26 @@ impl Searching<'_> {
             }
             let mut page = Page::walked(&walk, &found, response.total, matching.driver);
             response.matches = found.matches;
-            self.finish(response, &mut page).await?;
+            let room = found.room.unwrap_or_else(|| self.room());
+            self.finish(response, (&mut page, room)).await?;
         }
         self.explain(response, &matching, started_ms);
         Ok(())
     }
 
     /// Adds what belongs to the matches of a page, and the links.
-    async fn finish(&self, response: &mut SearchResponse, page: &mut Page) -> Result<(), Outcome> {
+    async fn finish(
+        &self,
+        response: &mut SearchResponse,
+        (page, room): (&mut Page, Filling),
+    ) -> Result<(), Outcome> {
         let includes = &self.understood.result.includes;
         if !includes.is_empty() && !response.matches.is_empty() {
-            let matches = &response.matches;
-            let found = include::gather(self.ctx, self.grant, matches, includes).await?;
-            (response.included, page.rest) = include::cut(self.ctx, self.grant, found).await?;
+            let (ctx, grant) = (self.ctx, self.grant);
+            let room = room.go_on(ctx.settings.limits.include_max);
+            let found = include::gather(ctx, grant, (&response.matches, room), includes).await?;
+            page.rest = include::keep(ctx, grant, &found).await?;
+            response.included = found.shown;
         }
         let links = page.links(self.ctx, self.request, self.asked)?;
         response.links.extend(links);

@@ -8,6 +8,7 @@ use crate::access::Grant;
 use crate::access::records::results::Item;
 use crate::fhir::query;
 use crate::interaction::Context;
+use crate::interaction::fill::Filling;
 use crate::interaction::search::SearchResponse;
 use crate::interaction::search::collect;
 use crate::outcome::Outcome;
@@ -59,6 +60,8 @@ struct Part {
     frozen: Option<Frozen>,
     total: u64,
     page_size: usize,
+    /// How many of its resources the page has room for.
+    taken: usize,
 }
 
 /// Reads a call; a cursor stands alone, beside parameters of the representation.
@@ -116,17 +119,21 @@ pub(super) async fn first(
     (list, count): (&List, Option<usize>),
 ) -> Result<SearchResponse, Outcome> {
     let page_size = page_size(ctx, count);
-    let mut part = Part {
+    let items = list.items.get(..page_size.min(list.items.len()));
+    let part = Part {
         frozen: None,
         total: u64::try_from(list.matches).unwrap_or(u64::MAX),
         page_size,
+        taken: 0,
     };
-    if page_size > 0 && list.items.len() > page_size {
+    let (mut part, mut response) =
+        open(ctx, grant, call, (part, items.unwrap_or_default())).await?;
+    if page_size > 0 && list.items.len() > part.taken {
         let seconds = ctx.settings.limits.result_seconds_max;
         part.frozen = Some(ctx.records.freeze(grant, &list.items, seconds).await?);
     }
-    let shown = list.items.get(..page_size.min(list.items.len()));
-    show(ctx, grant, (call, asked), (part, shown.unwrap_or_default())).await
+    response.links = links(ctx, (call, asked), &part)?;
+    Ok(response)
 }
 
 /// A further page.
@@ -146,8 +153,11 @@ pub(super) async fn further(
         frozen: Some(frozen),
         total,
         page_size,
+        taken: 0,
     };
-    show(ctx, grant, (call, asked), (part, &items)).await
+    let (part, mut response) = open(ctx, grant, call, (part, &items)).await?;
+    response.links = links(ctx, (call, asked), &part)?;
+    Ok(response)
 }
 
 /// Without a count the page is as large as one may be.
@@ -156,25 +166,35 @@ fn page_size(ctx: &Context, count: Option<usize>) -> usize {
     count.unwrap_or(page_max).min(page_max)
 }
 
-async fn show(
+/// The resources of a part, as far as one page has room, without links.
+async fn open(
     ctx: &Context,
     grant: &Grant,
-    (call, asked): (&Call, &Asked),
-    (part, items): (Part, &[Item]),
-) -> Result<SearchResponse, Outcome> {
+    call: &Call,
+    (mut part, items): (Part, &[Item]),
+) -> Result<(Part, SearchResponse), Outcome> {
     let offset = part.frozen.map_or(0, |frozen| u64::from(frozen.offset));
     let left = usize::try_from(part.total.saturating_sub(offset)).unwrap_or(usize::MAX);
     let (matches, included) = items
         .split_at_checked(left)
         .unwrap_or((items, Default::default()));
-    Ok(SearchResponse {
+    let mut room = Filling::new(part.page_size, ctx.settings.limits.page_bytes_max);
+    let (found, taken) = collect::open(ctx, grant, (matches, &mut room)).await?;
+    part.taken = taken;
+    let mut response = SearchResponse {
         path: call.path.clone(),
-        matches: collect::open(ctx, grant, matches).await?,
-        included: collect::open(ctx, grant, included).await?,
+        matches: found,
+        included: Vec::new(),
         total: Some(part.total),
         notes: Vec::new(),
-        links: links(ctx, (call, asked), &part)?,
-    })
+        links: Vec::new(),
+    };
+    if taken == matches.len() {
+        let (found, taken) = collect::open(ctx, grant, (included, &mut room)).await?;
+        response.included = found;
+        part.taken += taken;
+    }
+    Ok((part, response))
 }
 
 fn links(
@@ -192,7 +212,8 @@ fn links(
         return Ok(links);
     };
     let size = u32::try_from(part.page_size).unwrap_or(u32::MAX);
-    let next = frozen.offset.saturating_add(size);
+    let taken = u32::try_from(part.taken).unwrap_or(u32::MAX);
+    let next = frozen.offset.saturating_add(taken);
     let places = [
         ("first", Some(0)),
         (

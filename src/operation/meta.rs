@@ -267,15 +267,15 @@ async fn collect(
         high_water: None,
         limit: STEP,
         examined_max: *budget,
+        bytes_max: ctx.settings.limits.page_bytes_max,
     };
     loop {
         let page = ctx.records.find(grant, &plan, &window).await?;
         for stored in &page.matches {
             add(meta, &meta_of(&stored.resource()?));
         }
-        *budget = budget.saturating_sub(page.matches.len());
-        let is_last = page.matches.len() < STEP && page.stopped_at.is_none();
-        if is_last {
+        *budget = budget.saturating_sub(page.found);
+        if page.is_last {
             return Ok(());
         }
         if page.stopped_at.is_some() || *budget == 0 {
@@ -286,7 +286,7 @@ async fn collect(
             );
             return Err(Outcome::new(Kind::TooCostly, text));
         }
-        window.after = page.matches.last().map(|last| last.version.sequence);
+        window.after = page.last;
         window.examined_max = *budget;
     }
 }

@@ -224,4 +224,6 @@ pub struct Window {
     pub limit: usize,
     /// How many candidates may be examined before the store gives back what it has.
     pub examined_max: usize,
+    /// Sealed bytes of bodies: the match that makes them up is the last one.
+    pub bytes_max: usize,
 }

@@ -5,6 +5,7 @@ mod differential;
 mod examples;
 mod include;
 mod page;
+mod page_bytes;
 mod result;
 mod scope;
 mod sort;

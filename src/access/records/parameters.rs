@@ -239,6 +239,7 @@ impl Records {
             high_water: None,
             limit: STEP,
             examined_max: usize::MAX,
+            bytes_max: usize::MAX,
         };
         let mut wanted: Vec<Wanted> = Vec::new();
         loop {

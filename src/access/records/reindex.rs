@@ -12,8 +12,8 @@ use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
 use crate::search::key::Key;
 use crate::search::plan::{Order, Plan, Predicate, Window};
-use crate::store::StoreError;
 use crate::store::batch::{Batch, RESERVATIONS, Reservation, Rewrite};
+use crate::store::{StoreError, sealed_bytes};
 
 /// The collection of work that outlives a process.
 const JOB: &str = "job";
@@ -29,6 +29,9 @@ const UNTIL_MS: i64 = 1_000;
 
 /// How often a step is tried while others write what it reads.
 const TRIES_MAX: usize = 64;
+
+/// How many sealed bytes of bodies one step reads.
+const STEP_BYTES_MAX: usize = 32 << 20;
 
 /// What a step came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -259,10 +262,12 @@ impl Records {
                 high_water: Some(under_way.until),
                 limit,
                 examined_max: usize::MAX,
+                bytes_max: STEP_BYTES_MAX,
             };
             let page = self.parts.store.find(&plan, &window).await;
             let versions = page.map_err(|error| failed(&error))?.versions;
             let (count, last) = (versions.len(), versions.last().map(|last| last.sequence));
+            let is_last = count < limit && sealed_bytes(&versions) < STEP_BYTES_MAX;
             let batch = Batch {
                 rewrites: self.reindexed(versions).await?,
                 reservations: vec![reservation(*fence)],
@@ -276,7 +281,7 @@ impl Records {
                     *fence += 1;
                     under_way.after = last.or(under_way.after);
                     under_way.done += count as u64;
-                    return Ok(Some((count, count < limit)));
+                    return Ok(Some((count, is_last)));
                 }
             }
         }

@@ -98,6 +98,7 @@ async fn find(
         high_water: None,
         limit: PAGE,
         examined_max: usize::MAX,
+        bytes_max: usize::MAX,
     };
     let page = records.find(&state.grant, &plan, &window).await;
     let mut body = Vec::new();

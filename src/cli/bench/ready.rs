@@ -51,6 +51,7 @@ impl Ready {
             until_ms: None,
             after: None,
             limit: PAGE,
+            bytes_max: usize::MAX,
         };
         while let Some(last) = ready
             .read_page(&opened.ctx, &grant, &window, stride)
@@ -77,14 +78,9 @@ impl Ready {
         let page = records
             .history(grant, &HistoryScope::System, window)
             .await?;
-        let mut last = None;
-        for stored in page {
+        let last = page.last;
+        for stored in page.versions {
             let version = &stored.version;
-            last = Some(HistoryPosition {
-                last_updated_ms: version.last_updated_ms,
-                sequence: version.sequence,
-                version_id: version.version_id,
-            });
             let resource = stored.resource()?;
             let put = Put {
                 entries: records

@@ -6,6 +6,7 @@ use crate::access::Grant;
 use crate::access::records::Stored;
 use crate::access::records::results::Item;
 use crate::interaction::Context;
+use crate::interaction::fill::Filling;
 use crate::interaction::search::matching::Matching;
 use crate::interaction::search::{SearchScope, include, resolve};
 use crate::outcome::Outcome;
@@ -43,7 +44,12 @@ pub async fn each_match(
     matching.each(ctx, grant, (limit, true), visit).await
 }
 
-/// The resources of a list in its order; those that are gone meanwhile are left out.
-pub async fn open(ctx: &Context, grant: &Grant, items: &[Item]) -> Result<Vec<Stored>, Outcome> {
-    include::open(ctx, grant, items).await
+/// The resources of a list in its order, as far as they have room, and how many of the list that
+/// were; those that are gone meanwhile are left out.
+pub async fn open(
+    ctx: &Context,
+    grant: &Grant,
+    (items, room): (&[Item], &mut Filling),
+) -> Result<(Vec<Stored>, usize), Outcome> {
+    include::open(ctx, grant, (items, room)).await
 }

@@ -13,6 +13,7 @@ use crate::conformance::search_parameter::{ParameterKind, SearchParameter};
 use crate::fhir::resource::Resource;
 use crate::fhir::resource_type::ResourceType;
 use crate::interaction::Context;
+use crate::interaction::fill::Filling;
 use crate::interaction::search::matching::{Matching, Walk};
 use crate::interaction::search::resolve::{canonical_of, each_target, is_canonical, to_resources};
 use crate::interaction::search::{Strictness, parse_pairs};
@@ -24,19 +25,32 @@ use crate::search::query::{Criterion, Query};
 use crate::search::target::Target;
 use crate::store::Address;
 
-/// Finds everything that belongs to the matches.
+/// What belongs to the matches of a page.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// What the page has room for.
+    pub(super) shown: Vec<Stored>,
+    /// All of it, what is shown first.
+    items: Vec<Item>,
+}
+
+/// Finds everything that belongs to the matches, which have left this room on their page.
 pub(super) async fn gather(
     ctx: &Context,
     grant: &Grant,
-    matches: &[Stored],
+    (matches, room): (&[Stored], Filling),
     includes: &[Include],
-) -> Result<Vec<Stored>, Outcome> {
+) -> Result<Found, Outcome> {
     let mut gathering = Gathering {
         ctx,
         grant,
         seen: matches.iter().map(|one| item(one, true)).collect(),
         asked: HashSet::default(),
-        included: Vec::new(),
+        room,
+        found: Found {
+            shown: Vec::new(),
+            items: Vec::new(),
+        },
     };
     gathering
         .seen
@@ -48,39 +62,65 @@ pub(super) async fn gather(
         .cloned()
         .collect();
     let mut done = 0;
-    while !iterated.is_empty() && done < gathering.included.len() {
-        let newest = gathering.included.get(done..).unwrap_or_default().to_vec();
-        done = gathering.included.len();
+    while !iterated.is_empty() && done < gathering.found.items.len() {
+        let (newest, taken) = gathering.newest(done).await?;
+        done += taken;
         gathering.round(&newest, &iterated).await?;
     }
-    Ok(gathering.included)
+    Ok(gathering.found)
 }
 
-/// Parts what one Bundle shows from what is kept for its `next` link.
-pub(super) async fn cut(
+/// Keeps what a page has no room for, for its `next` link.
+pub(super) async fn keep(
     ctx: &Context,
     grant: &Grant,
-    mut included: Vec<Stored>,
-) -> Result<(Vec<Stored>, Option<Frozen>), Outcome> {
-    let limits = &ctx.settings.limits;
-    if included.len() <= limits.include_max {
-        return Ok((included, None));
+    found: &Found,
+) -> Result<Option<Frozen>, Outcome> {
+    let rest = found.items.get(found.shown.len()..).unwrap_or_default();
+    if rest.is_empty() {
+        return Ok(None);
     }
-    let rest = included.split_off(limits.include_max);
-    let items: Vec<Item> = rest.iter().map(|one| item(one, true)).collect();
-    let frozen = ctx
-        .records
-        .freeze(grant, &items, limits.result_seconds_max)
-        .await?;
-    Ok((included, Some(frozen)))
+    let seconds = ctx.settings.limits.result_seconds_max;
+    ctx.records.freeze(grant, rest, seconds).await.map(Some)
 }
 
-/// The resources of a list in its order; those that are gone meanwhile are left out.
+/// Resources opened at once at first; then as many as will do by the size of those before.
+const OPENED_AT_ONCE: usize = 16;
+
+/// The resources of a list in its order, as far as they have room, and how many of the list that
+/// were; those that are gone meanwhile are left out.
 pub(super) async fn open(
     ctx: &Context,
     grant: &Grant,
+    (items, room): (&[Item], &mut Filling),
+) -> Result<(Vec<Stored>, usize), Outcome> {
+    let mut opened: Vec<Stored> = Vec::new();
+    let (mut taken, mut step, mut bytes) = (0, OPENED_AT_ONCE, 0);
+    while taken < items.len() {
+        let end = taken.saturating_add(step).min(items.len());
+        let some = items.get(taken..end).unwrap_or_default();
+        for stored in open_all(ctx, grant, some).await? {
+            if let Some(stored) = stored {
+                bytes += stored.json.len();
+                if !room.admits(stored.json.len()) {
+                    return Ok((opened, taken));
+                }
+                opened.push(stored);
+            }
+            taken += 1;
+        }
+        let fitting = room.bytes_left() / (bytes / taken.max(1)).max(1);
+        step = fitting.clamp(1, ctx.settings.limits.page_max.max(1));
+    }
+    Ok((opened, taken))
+}
+
+/// The resources of a list, each in its place.
+async fn open_all(
+    ctx: &Context,
+    grant: &Grant,
     items: &[Item],
-) -> Result<Vec<Stored>, Outcome> {
+) -> Result<Vec<Option<Stored>>, Outcome> {
     let addresses: Vec<Address> = items.iter().map(|one| one.address.clone()).collect();
     let mut current = std::collections::HashMap::new();
     for stored in ctx.records.get_many(grant, &addresses).await? {
@@ -103,7 +143,7 @@ pub(super) async fn open(
             }
             _ => known,
         };
-        opened.extend(stored.filter(|one| !one.is_deleted() && !one.json.is_empty()));
+        opened.push(stored.filter(|one| !one.is_deleted() && !one.json.is_empty()));
     }
     Ok(opened)
 }
@@ -122,7 +162,8 @@ struct Gathering<'a> {
     seen: HashSet<Item>,
     /// Canonical URLs that were looked for.
     asked: HashSet<(String, Option<String>)>,
-    included: Vec<Stored>,
+    room: Filling,
+    found: Found,
 }
 
 impl Gathering<'_> {
@@ -189,10 +230,32 @@ impl Gathering<'_> {
     }
 
     async fn add_items(&mut self, items: Vec<Item>) -> Result<(), Outcome> {
-        for stored in open(self.ctx, self.grant, &items).await? {
-            self.add(stored)?;
+        let mut done = 0;
+        while done < items.len() {
+            let some = items.get(done..).unwrap_or_default();
+            let (opened, taken) = self.some(some).await?;
+            done += taken;
+            for stored in opened {
+                self.add(stored)?;
+            }
         }
         Ok(())
+    }
+
+    /// The included resources from a place on, or some of them.
+    async fn newest(&self, done: usize) -> Result<(Vec<Stored>, usize), Outcome> {
+        if let Some(shown) = self.found.shown.get(done..).filter(|some| !some.is_empty()) {
+            return Ok((shown.to_vec(), shown.len()));
+        }
+        self.some(self.found.items.get(done..).unwrap_or_default())
+            .await
+    }
+
+    /// As many resources of a list as are held in memory at once.
+    async fn some(&self, items: &[Item]) -> Result<(Vec<Stored>, usize), Outcome> {
+        let limits = &self.ctx.settings.limits;
+        let mut room = Filling::new(usize::MAX, limits.page_bytes_max);
+        open(self.ctx, self.grant, (items, &mut room)).await
     }
 
     /// Adds the newest resource of a canonical URL.
@@ -264,17 +327,9 @@ impl Gathering<'_> {
         }
         let matching = self.matching(queries).await?;
         let limit = self.ctx.settings.limits.include_total_max;
-        let mut found = Vec::new();
-        let mut visit = |stored: Stored| {
-            found.push(stored);
-            Ok(())
-        };
-        let is_whole = matching
-            .each(self.ctx, self.grant, (limit, true), &mut visit)
-            .await?;
-        for stored in found {
-            self.add(stored)?;
-        }
+        let (ctx, grant) = (self.ctx, self.grant);
+        let mut visit = |stored: Stored| self.add(stored);
+        let is_whole = matching.each(ctx, grant, (limit, true), &mut visit).await?;
         if is_whole {
             Ok(())
         } else {
@@ -292,10 +347,13 @@ impl Gathering<'_> {
             return Ok(());
         }
         self.seen.insert(item(&stored, false));
-        if self.included.len() == limit {
+        if self.found.items.len() == limit {
             return Err(too_many(limit));
         }
-        self.included.push(stored);
+        self.found.items.push(item(&stored, true));
+        if self.room.admits(stored.json.len()) {
+            self.found.shown.push(stored);
+        }
         Ok(())
     }
 }

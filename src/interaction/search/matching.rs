@@ -3,15 +3,18 @@
 //! Several queries, each on a type of its own, are one walk. Nothing here knows of pages' links.
 
 use crate::access::Grant;
-use crate::access::records::{Page, Stored};
+use crate::access::records::Stored;
+use crate::access::records::pages::Page;
 use crate::fhir::resource_type::ResourceType;
 use crate::interaction::Context;
+use crate::interaction::fill::Filling;
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
 use crate::search::cursor::Cursor;
 use crate::search::lower::{COUNT_LIMIT, Lowered};
 use crate::search::plan::{Order, Plan, Predicate, Window};
 use crate::search::query::{Query, ResultOptions, Summary, Total};
+use crate::store::sealed_bytes;
 
 /// Queries, and the plan that finds what meets them.
 pub(super) struct Matching {
@@ -35,6 +38,8 @@ pub(super) struct Walk {
     pub(super) is_backward: bool,
     /// How many matches a page holds.
     pub(super) page_size: usize,
+    /// How many bytes of them.
+    pub(super) bytes_max: usize,
 }
 
 /// Matches of a page.
@@ -44,6 +49,8 @@ pub(super) struct FoundPage {
     pub(super) matches: Vec<Stored>,
     /// Whether there are more behind them.
     pub(super) has_more: bool,
+    /// What room they left.
+    pub(super) room: Option<Filling>,
 }
 
 impl Walk {
@@ -54,6 +61,7 @@ impl Walk {
             high_water: cursor.map(|cursor| cursor.high_water),
             is_backward: cursor.is_some_and(|cursor| cursor.order == Order::OldestFirst),
             page_size,
+            bytes_max: usize::MAX,
         }
     }
 }
@@ -163,30 +171,32 @@ impl Matching {
             // One more than the page holds tells whether there is another page.
             limit: walk.page_size + 1,
             examined_max: ctx.settings.limits.examined_max,
+            bytes_max: walk.bytes_max.max(1),
         };
+        let mut room = Filling::new(walk.page_size, walk.bytes_max);
         let mut examined = 0;
         loop {
             let found = ctx.records.find(grant, &self.plan, &window).await?;
-            let is_last = found.found < window.limit && found.stopped_at.is_none();
-            let last = found.last;
             examined += found.found;
             for stored in found.matches {
                 if !self.holds(ctx, &stored)? {
                     continue;
                 }
-                if page.matches.len() == walk.page_size {
+                if !room.admits(stored.json.len()) {
                     page.has_more = true;
+                    page.room = Some(room);
                     return Ok(page);
                 }
                 page.matches.push(stored);
             }
-            if is_last {
+            if found.is_last {
+                page.room = Some(room);
                 return Ok(page);
             }
             if found.stopped_at.is_some() || examined > window.examined_max {
                 return Err(too_costly(window.examined_max));
             }
-            window.after = last.or(window.after);
+            window.after = found.last.or(window.after);
         }
     }
 
@@ -207,11 +217,11 @@ impl Matching {
             high_water: None,
             limit: limits.page_max,
             examined_max: limits.examined_max,
+            bytes_max: limits.page_bytes_max.max(1),
         };
         let (mut visited, mut examined) = (0, 0);
         loop {
             let found = self.step(ctx, grant, &window, is_opened).await?;
-            let is_last = found.found < window.limit && found.stopped_at.is_none();
             window.after = found.last.or(window.after);
             examined += found.found;
             for stored in found.matches {
@@ -224,7 +234,7 @@ impl Matching {
                 visited += 1;
                 visit(stored)?;
             }
-            if is_last {
+            if found.is_last {
                 return Ok(true);
             }
             if found.stopped_at.is_some() || examined > window.examined_max {
@@ -246,6 +256,7 @@ impl Matching {
         let found = ctx.records.find_sealed(grant, &self.plan, window).await?;
         let (count, last) = (found.versions.len(), found.versions.last());
         let last = last.map(|version| version.sequence);
+        let is_end = count < window.limit && sealed_bytes(&found.versions) < window.bytes_max;
         let sealed = found.versions.into_iter().map(|version| Stored {
             version,
             json: bytes::Bytes::new(),
@@ -255,6 +266,7 @@ impl Matching {
             found: count,
             last,
             stopped_at: found.stopped_at,
+            is_last: is_end && found.stopped_at.is_none(),
         })
     }
 

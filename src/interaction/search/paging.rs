@@ -158,11 +158,16 @@ impl Page {
         page
     }
 
-    /// A page of a list.
-    pub(super) fn cut(frozen: Frozen, page_size: usize, total: Option<u64>) -> Self {
+    /// A page of a list that shows `taken` of the `page_size` that it may.
+    pub(super) fn cut(
+        frozen: Frozen,
+        (page_size, taken): (usize, usize),
+        total: Option<u64>,
+    ) -> Self {
         let mut page = Self::single(total);
         let size = u32::try_from(page_size).unwrap_or(u32::MAX);
-        let next = frozen.offset.saturating_add(size);
+        let taken = u32::try_from(taken).unwrap_or(u32::MAX);
+        let next = frozen.offset.saturating_add(taken);
         page.first = Some(Place::List(0));
         page.previous = (frozen.offset > 0).then(|| {
             let offset = frozen.offset.saturating_sub(size);

@@ -6,6 +6,7 @@
 
 use crate::access::records::Stored;
 use crate::access::records::results::Item;
+use crate::interaction::fill::Filling;
 use crate::interaction::search::matching::Matching;
 use crate::interaction::search::paging::Page;
 use crate::interaction::search::{SearchResponse, Searching, include};
@@ -29,14 +30,16 @@ impl Searching<'_> {
         }
         let page_size = self.page_size();
         let shown = items.get(..page_size.min(items.len())).unwrap_or_default();
-        response.matches = include::open(self.ctx, self.grant, shown).await?;
+        let mut room = self.room();
+        let (opened, taken) = include::open(self.ctx, self.grant, (shown, &mut room)).await?;
+        response.matches = opened;
         let mut page = Page::single(response.total);
-        if items.len() > page_size {
+        if items.len() > taken {
             let seconds = self.ctx.settings.limits.result_seconds_max;
             let frozen = self.ctx.records.freeze(self.grant, &items, seconds).await?;
-            page = Page::cut(frozen, page_size, response.total);
+            page = Page::cut(frozen, (page_size, taken), response.total);
         }
-        self.finish(response, &mut page).await?;
+        self.finish(response, (&mut page, room)).await?;
         self.explain(response, matching, started_ms);
         Ok(())
     }
@@ -53,9 +56,11 @@ impl Searching<'_> {
         response.total = total;
         let page_size = self.page_size();
         let items = self.thaw(&frozen, page_size).await?;
-        response.matches = include::open(self.ctx, self.grant, &items).await?;
-        let mut page = Page::cut(frozen, page_size, total);
-        self.finish(response, &mut page).await
+        let mut room = self.room();
+        let (opened, taken) = include::open(self.ctx, self.grant, (&items, &mut room)).await?;
+        response.matches = opened;
+        let mut page = Page::cut(frozen, (page_size, taken), total);
+        self.finish(response, (&mut page, room)).await
     }
 
     /// Included resources that the Bundle before had no room for.
@@ -70,10 +75,12 @@ impl Searching<'_> {
             ));
         };
         response.total = cursor.total;
-        let step = self.ctx.settings.limits.include_max;
-        let items = self.thaw(&rest, step).await?;
-        response.included = include::open(self.ctx, self.grant, &items).await?;
-        let links = Page::behind(cursor, rest, step).links(self.ctx, self.request, self.asked)?;
+        let limits = &self.ctx.settings.limits;
+        let items = self.thaw(&rest, limits.include_max).await?;
+        let mut room = Filling::new(limits.include_max, limits.page_bytes_max);
+        let (opened, taken) = include::open(self.ctx, self.grant, (&items, &mut room)).await?;
+        response.included = opened;
+        let links = Page::behind(cursor, rest, taken).links(self.ctx, self.request, self.asked)?;
         response.links.extend(links);
         Ok(())
     }

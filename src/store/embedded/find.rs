@@ -11,7 +11,7 @@ use crate::store::embedded::reader::in_snapshot;
 use crate::store::embedded::source::{self, Candidates, Reading};
 use crate::store::embedded::walk::Bounds;
 use crate::store::embedded::{row, single};
-use crate::store::{Matches, StoreError};
+use crate::store::{Matches, StoreError, sealed_bytes};
 
 /// Candidates that [`begin`] examines at most.
 const BEGUN_EXAMINED_MAX: usize = 256;
@@ -53,6 +53,7 @@ pub(super) fn begin(db: &Connection, plan: &Plan, window: &Window) -> Result<Beg
     let rest = Window {
         after: matches.stopped_at.take(),
         limit: window.limit - matches.versions.len(),
+        bytes_max: window.bytes_max - sealed_bytes(&matches.versions),
         examined_max: window.examined_max - first.examined_max,
         ..first
     };
@@ -91,9 +92,9 @@ fn run(
         };
         let mut versions = single::prepare_by_sequence(db)?;
         let mut matches = Matches::default();
-        let mut examined = 0;
+        let (mut examined, mut bytes) = (0, 0);
         let mut last = None;
-        while matches.versions.len() < window.limit {
+        while matches.versions.len() < window.limit && bytes < window.bytes_max {
             if examined == window.examined_max {
                 matches.stopped_at = last.filter(|_| search.candidates.has_next());
                 break;
@@ -105,6 +106,7 @@ fn run(
             last = Some(sequence);
             if search.holds(sequence)? {
                 let version = single::by_sequence(&mut versions, sequence)?;
+                bytes += version.sealed_bytes();
                 matches.versions.push(version);
             }
         }

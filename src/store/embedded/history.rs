@@ -45,7 +45,16 @@ pub(super) fn page(
                 version.ok_or_else(|| StoreError::Damaged("a version is missing".to_owned()))
             }
         };
-        places.iter().map(read).collect()
+        let (mut versions, mut bytes) = (Vec::with_capacity(places.len()), 0);
+        for version in places.iter().map(read) {
+            let version = version?;
+            bytes += version.sealed_bytes();
+            versions.push(version);
+            if bytes >= window.bytes_max {
+                break;
+            }
+        }
+        Ok(versions)
     })
 }
 

@@ -44,11 +44,22 @@ pub(super) fn documents(version: &Version) -> Vec<RawDocumentBuf> {
         .collect()
 }
 
-/// The versions with the large bodies among them put together.
-pub(super) async fn complete(store: &Inner, found: Vec<Found>) -> Result<Vec<Version>, StoreError> {
+/// The versions with the large bodies among them put together; the one that makes up `bytes_max`
+/// is the last one.
+pub(super) async fn complete(
+    store: &Inner,
+    found: Vec<Found>,
+    bytes_max: usize,
+) -> Result<Vec<Version>, StoreError> {
     let mut versions = Vec::with_capacity(found.len());
+    let mut bytes = 0;
     for one in found {
-        versions.push(complete_one(store, one).await?);
+        let version = complete_one(store, one).await?;
+        bytes += version.sealed_bytes();
+        versions.push(version);
+        if bytes >= bytes_max {
+            break;
+        }
     }
     Ok(versions)
 }

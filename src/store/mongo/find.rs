@@ -41,7 +41,7 @@ pub(super) async fn find(
     let lengths = store.key_lengths.for_plan(&store.db, predicates).await?;
     let mut walk = Walk::new(plan, window, &lengths);
     while walk.step(store).await? {}
-    let versions = blob::complete(store, walk.found).await?;
+    let versions = blob::complete(store, walk.found, window.bytes_max).await?;
     Ok(Matches {
         versions,
         stopped_at: walk.stopped_at,
@@ -95,6 +95,8 @@ struct Walk<'a> {
     step: usize,
     examined: usize,
     found: Vec<Found>,
+    /// Bytes of bodies that stand in their documents.
+    bytes: usize,
     stopped_at: Option<i64>,
 }
 
@@ -107,6 +109,7 @@ impl<'a> Walk<'a> {
             step: window.limit,
             examined: 0,
             found: Vec::new(),
+            bytes: 0,
             stopped_at: None,
         };
         if !walk.is_driver_only() {
@@ -147,9 +150,12 @@ impl<'a> Walk<'a> {
             let record = Record::read(cursor.current())?;
             self.window.after = Some(record.sequence());
             if holds(self.plan, &driver, &record)? {
-                self.found.push(record.current()?);
+                let found = record.current()?;
+                self.bytes += found.version.sealed_bytes();
+                self.found.push(found);
             }
-            if self.found.len() == self.window.limit {
+            let is_full = self.bytes >= self.window.bytes_max;
+            if is_full || self.found.len() == self.window.limit {
                 return Ok(false);
             }
         }

@@ -35,7 +35,7 @@ pub(super) async fn history(
         HistoryScope::System => merged(store, &every_type(), window).await?,
     };
     found.truncate(window.limit);
-    blob::complete(store, found).await
+    blob::complete(store, found, window.bytes_max).await
 }
 
 /// How many versions a window has without limit and position.
@@ -88,8 +88,9 @@ async fn instance(
     current.extend(bounds.clone());
     superseded.extend(bounds);
     let order = doc! { "_id": -1 };
-    let mut found = read(store, Part::Current, current, order.clone(), window.limit).await?;
-    let earlier = read(store, Part::Superseded, superseded, order, window.limit).await?;
+    let most = (window.limit, window.bytes_max);
+    let mut found = read(store, Part::Current, current, order.clone(), most).await?;
+    let earlier = read(store, Part::Superseded, superseded, order, most).await?;
     found.extend(earlier);
     found.dedup_by_key(|one| one.version.version_id);
     Ok(found)
@@ -102,21 +103,31 @@ async fn merged(
     window: &HistoryWindow,
 ) -> Result<Vec<Found>, StoreError> {
     let mut found = Vec::new();
+    // Where a collection was not read on: what the other has behind that place is not its turn yet.
+    let mut cut_at = None;
     for part in [Part::Current, Part::Superseded] {
         let mut missing = window.limit;
         for segment in segments(window) {
             let mut filter = types.clone();
             filter.extend(segment);
-            let more = read(store, part, filter, part.order(), missing).await?;
+            let most = (missing, window.bytes_max);
+            let more = read(store, part, filter, part.order(), most).await?;
             missing = missing.saturating_sub(more.len());
+            let is_cut = bytes(&more) >= window.bytes_max;
+            if is_cut {
+                cut_at = cut_at.max(more.last().map(|last| place(&last.version)));
+            }
             found.extend(more);
-            if missing == 0 {
+            if is_cut || missing == 0 {
                 break;
             }
         }
     }
     found.sort_by_key(|one| std::cmp::Reverse(place(&one.version)));
     found.dedup_by(|one, other| same(one, other));
+    if let Some(cut_at) = cut_at {
+        found.retain(|one| place(&one.version) >= cut_at);
+    }
     Ok(found)
 }
 
@@ -190,7 +201,7 @@ async fn read(
     part: Part,
     filter: Document,
     order: Document,
-    limit: usize,
+    (limit, bytes_max): (usize, usize),
 ) -> Result<Vec<Found>, StoreError> {
     let by_type = filter.contains_key("y");
     let mut find = part
@@ -204,19 +215,27 @@ async fn read(
         find = find.hint(mongodb::options::Hint::Name(schema::BY_TYPE.to_owned()));
     }
     let mut cursor = find.await.map_err(|error| from_driver(&error))?;
-    let mut found = Vec::new();
-    while cursor
-        .advance()
-        .await
-        .map_err(|error| from_driver(&error))?
+    let (mut found, mut bytes) = (Vec::new(), 0);
+    while bytes < bytes_max
+        && cursor
+            .advance()
+            .await
+            .map_err(|error| from_driver(&error))?
     {
         let record = Record::read(cursor.current())?;
-        found.push(match part {
+        let one = match part {
             Part::Current => record.current()?,
             Part::Superseded => record.superseded()?,
-        });
+        };
+        bytes += one.version.sealed_bytes();
+        found.push(one);
     }
     Ok(found)
+}
+
+/// How many bytes the bodies have that stand in their documents.
+fn bytes(found: &[Found]) -> usize {
+    found.iter().map(|one| one.version.sealed_bytes()).sum()
 }
 
 /// Superseded versions of a resource, below one of them.

@@ -65,7 +65,7 @@ pub(super) async fn current_many(
             found.push(Record::read(&document)?.current()?);
         }
     }
-    blob::complete(store, found).await
+    blob::complete(store, found, usize::MAX).await
 }
 
 /// One version of a resource.

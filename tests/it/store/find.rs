@@ -3,7 +3,7 @@
 use vesta::fhir::resource_type::ResourceType;
 use vesta::search::key::{Entries, Key};
 use vesta::search::plan::{Candidate, KeyRange, Order, Plan, Predicate, Tail, Window};
-use vesta::store::{Store, Version};
+use vesta::store::{Store, Version, sealed_bytes};
 
 use crate::store::sample::{
     commit, create, entries, everything, key, kind, next, plan, replace, tombstone, version,
@@ -221,7 +221,13 @@ async fn page_through(store: &dyn Store, plan: &Plan, first: &Window) -> Vec<Ver
         let page = store.find(plan, &window).await.unwrap();
         assert!(page.versions.len() <= window.limit);
         let last = page.versions.last().map(|one| one.sequence);
-        let is_full = page.versions.len() == window.limit;
+        let bytes = sealed_bytes(&page.versions);
+        let all_but_last = page
+            .versions
+            .split_last()
+            .map_or(0, |(_, rest)| sealed_bytes(rest));
+        assert!(all_but_last < window.bytes_max);
+        let is_full = page.versions.len() == window.limit || bytes >= window.bytes_max;
         all.extend(page.versions);
         match page.stopped_at {
             _ if is_full => window.after = last,
@@ -257,6 +263,11 @@ async fn random_plans_agree_with_a_naive_evaluation(open: OpenStore) {
                 usize::MAX
             } else {
                 1 + random.index(60)
+            },
+            bytes_max: if random.one_in(2) {
+                usize::MAX
+            } else {
+                1 + random.index(200)
             },
         };
         let expected = model.matches(&plan, &window);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use vesta::store::{HistoryPosition, HistoryScope, HistoryWindow, Store, Version};
+use vesta::store::{HistoryPosition, HistoryScope, HistoryWindow, Store, Version, sealed_bytes};
 
 use crate::store::sample::{
     address, commit, create, kind, next, replace, tombstone, version, whole_history,
@@ -36,6 +36,8 @@ async fn page_through(
     loop {
         let page = store.history(scope, &window).await.unwrap();
         assert!(page.len() <= window.limit);
+        let all_but_last = page.split_last().map_or(0, |(_, rest)| sealed_bytes(rest));
+        assert!(all_but_last < window.bytes_max);
         let Some(last) = page.last() else { return all };
         window.after = Some(position(last));
         all.extend(page);
@@ -169,7 +171,15 @@ async fn pages_fit_together_in_random_histories(open: OpenStore) {
             .map(|one| HistoryScope::Instance(one.address.clone())),
     );
     for scope in &scopes {
-        for limit in [1, 2, 7, 1000] {
+        for (limit, bytes_max) in [
+            (1, usize::MAX),
+            (2, 90),
+            (7, usize::MAX),
+            (1000, 1),
+            (1000, 70),
+            (1000, 400),
+            (1000, usize::MAX),
+        ] {
             let expected: Vec<_> = all
                 .iter()
                 .filter(|one| match scope {
@@ -180,13 +190,14 @@ async fn pages_fit_together_in_random_histories(open: OpenStore) {
                 .collect();
             let window = HistoryWindow {
                 limit,
+                bytes_max,
                 ..whole_history()
             };
             let paged = page_through(store, scope, &window).await;
             assert_eq!(
                 paged.iter().collect::<Vec<_>>(),
                 expected,
-                "{scope:?} by {limit}"
+                "{scope:?} by {limit}, {bytes_max}"
             );
             let count = store.count_history(scope, &whole_history()).await.unwrap();
             assert_eq!(count, expected.len() as u64);

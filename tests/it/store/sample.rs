@@ -133,6 +133,7 @@ pub(crate) fn everything() -> Window {
         high_water: None,
         limit: usize::MAX,
         examined_max: usize::MAX,
+        bytes_max: usize::MAX,
     }
 }
 
@@ -143,6 +144,7 @@ pub(crate) fn whole_history() -> HistoryWindow {
         until_ms: None,
         after: None,
         limit: usize::MAX,
+        bytes_max: usize::MAX,
     }
 }
 

@@ -1,0 +1,147 @@
+//! Many versions at once, opened: matches of a plan, parts of a history.
+//!
+//! A page ends early when its bodies fill it, and says where to go on. What was erased between
+//! finding and opening it is left out.
+
+use crate::access::Grant;
+use crate::access::records::{Records, Stored, failed, require};
+use crate::outcome::Outcome;
+use crate::outcome::kind::Kind;
+use crate::search::plan::{Plan, Window};
+use crate::store::{HistoryPosition, HistoryScope, HistoryWindow, Version, sealed_bytes};
+
+/// Matches of a plan, opened.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// The matches in order.
+    pub matches: Vec<Stored>,
+    /// How many the page has, those that are left out as well.
+    pub found: usize,
+    /// The creation sequence of the last one.
+    pub last: Option<i64>,
+    /// Where to go on when the store stopped because it had examined enough.
+    pub stopped_at: Option<i64>,
+    /// Whether there are no more.
+    pub is_last: bool,
+}
+
+/// A part of a history, opened.
+#[derive(Debug, Clone, Default)]
+pub struct HistoryPage {
+    /// The versions, newest first.
+    pub versions: Vec<Stored>,
+    /// How many the page has, those that are left out as well.
+    pub found: usize,
+    /// The place of the last one.
+    pub last: Option<HistoryPosition>,
+    /// Whether there are no more.
+    pub is_last: bool,
+}
+
+/// Versions opened one after the other until their bodies fill the page.
+struct Opened {
+    stored: Vec<Stored>,
+    /// How many were taken, those left out as well.
+    taken: usize,
+    /// Whether all were.
+    is_all: bool,
+}
+
+impl Stored {
+    /// Its place in histories.
+    pub fn position(&self) -> HistoryPosition {
+        position(&self.version)
+    }
+}
+
+impl Records {
+    /// Matches of a plan.
+    pub async fn find(&self, grant: &Grant, plan: &Plan, window: &Window) -> Result<Page, Outcome> {
+        let found = self.parts.store.find(plan, window).await;
+        let found = found.map_err(|error| failed(&error))?;
+        require(reads_all(grant, &found.versions))?;
+        let places: Vec<i64> = found.versions.iter().map(|one| one.sequence).collect();
+        let most = (window.limit, window.bytes_max);
+        let is_end = is_end(&found.versions, most) && found.stopped_at.is_none();
+        let opened = self.open_page(found.versions, window.bytes_max).await?;
+        Ok(Page {
+            matches: opened.stored,
+            found: opened.taken,
+            last: opened
+                .taken
+                .checked_sub(1)
+                .and_then(|at| places.get(at).copied()),
+            stopped_at: found.stopped_at.filter(|_| opened.is_all),
+            is_last: is_end && opened.is_all,
+        })
+    }
+
+    /// Versions, newest first.
+    pub async fn history(
+        &self,
+        grant: &Grant,
+        scope: &HistoryScope,
+        window: &HistoryWindow,
+    ) -> Result<HistoryPage, Outcome> {
+        let found = self.parts.store.history(scope, window).await;
+        let found = found.map_err(|error| failed(&error))?;
+        require(reads_all(grant, &found))?;
+        let places: Vec<HistoryPosition> = found.iter().map(position).collect();
+        let is_end = is_end(&found, (window.limit, window.bytes_max));
+        let opened = self.open_page(found, window.bytes_max).await?;
+        Ok(HistoryPage {
+            versions: opened.stored,
+            found: opened.taken,
+            last: opened
+                .taken
+                .checked_sub(1)
+                .and_then(|at| places.get(at).copied()),
+            is_last: is_end && opened.is_all,
+        })
+    }
+
+    /// Opens versions up to the one that makes up `bytes_max`.
+    async fn open_page(&self, versions: Vec<Version>, bytes_max: usize) -> Result<Opened, Outcome> {
+        let count = versions.len();
+        let mut opened = Opened {
+            stored: Vec::with_capacity(count),
+            taken: 0,
+            is_all: false,
+        };
+        let mut bytes = 0;
+        for version in versions {
+            if bytes >= bytes_max {
+                return Ok(opened);
+            }
+            opened.taken += 1;
+            match self.open(version).await {
+                Ok(stored) => {
+                    bytes += stored.json.len();
+                    opened.stored.push(stored);
+                }
+                Err(outcome) if outcome.kind == Kind::Gone => {}
+                Err(outcome) => return Err(outcome),
+            }
+        }
+        opened.is_all = true;
+        Ok(opened)
+    }
+}
+
+fn reads_all(grant: &Grant, versions: &[Version]) -> bool {
+    let mut types = versions.iter().map(|one| one.address.resource_type);
+    types.all(|one| grant.reads(one))
+}
+
+/// Whether the store has given all there is.
+fn is_end(versions: &[Version], (limit, bytes_max): (usize, usize)) -> bool {
+    versions.len() < limit && sealed_bytes(versions) < bytes_max
+}
+
+fn position(version: &Version) -> HistoryPosition {
+    HistoryPosition {
+        last_updated_ms: version.last_updated_ms,
+        sequence: version.sequence,
+        version_id: version.version_id,
+    }
+}
