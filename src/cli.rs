@@ -159,6 +159,7 @@ fn print_capability_statement() -> Result<(), Failure> {
         registry: &registry,
         base_url: None,
         rest: &RestConfig::default(),
+        has_words: false,
     })?;
     let mut out = std::io::stdout();
     out.write_all(&json::pretty(&json))?;

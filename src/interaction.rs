@@ -15,6 +15,7 @@ pub mod fetch;
 pub mod fill;
 pub mod history;
 mod marks;
+pub mod operations;
 pub mod patch;
 pub mod read;
 pub mod search;
@@ -32,6 +33,7 @@ use crate::config::rest::RestConfig;
 use crate::conformance::custom::{self, Definition};
 use crate::conformance::registry::Registry;
 use crate::fhir::resource::Resource;
+use crate::interaction::operations::Operations;
 use crate::outcome::kind::Kind;
 use crate::outcome::{Outcome, Severity};
 use crate::validation::{ValidationLimits, validate};
@@ -47,6 +49,8 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     /// What was configured.
     pub settings: Arc<Settings>,
+    /// What a GET entry of a Bundle may call.
+    pub operations: Arc<dyn Operations>,
 }
 
 /// The settings that interactions look at.

@@ -82,6 +82,8 @@ pub struct Matches {
     /// Where to go on when the store stopped before the end because it had examined enough; the
     /// sequence of the last candidate examined.
     pub stopped_at: Option<i64>,
+    /// How many candidates were examined.
+    pub examined: usize,
 }
 
 /// Which history is wanted.

@@ -22,6 +22,7 @@ use crate::conformance::search_parameter::{ParameterKind, SearchParameter};
 use crate::fhir::resource_type::ResourceType;
 use crate::interaction::Context;
 use crate::outcome::Outcome;
+use crate::search::words;
 
 /// When what the statement says last changed.
 const DATE: &str = "2026-11-22";
@@ -51,6 +52,8 @@ pub struct StatementParts<'a> {
     pub base_url: Option<&'a str>,
     /// Choices that FHIR leaves to the server.
     pub rest: &'a RestConfig,
+    /// Whether words are indexed, for `_text` and `_content`.
+    pub has_words: bool,
 }
 
 /// The JSON of the CapabilityStatement.
@@ -99,6 +102,7 @@ pub fn in_force(ctx: &Context, registry: &Registry) -> Result<Vec<u8>, Outcome> 
         registry,
         base_url: Some(&ctx.settings.base_url),
         rest: &ctx.settings.rest,
+        has_words: ctx.records.indexer().has_words(),
     })
 }
 
@@ -182,7 +186,7 @@ fn resource(
         search_rev_include: reverse_include_values(parts.registry, resource_type),
         search_param: parameters
             .iter()
-            .filter(|p| is_served(p))
+            .filter(|one| is_served(one, parts.has_words))
             .map(search_parameter)
             .collect(),
         operation: operations(name),
@@ -246,13 +250,13 @@ fn include_values(registry: &Registry, resource_type: ResourceType) -> Vec<FhirS
     std::iter::once(string("*")).chain(own).collect()
 }
 
-/// What `_revinclude` may name: parameters of any type that may refer to this one.
+/// What `_revinclude` may name: parameters of any type that are made to refer to this one. Those
+/// that refer to anything are taken too; named at every type they would be most of the statement.
 fn reverse_include_values(registry: &Registry, resource_type: ResourceType) -> Vec<FhirString> {
     let sources = ResourceType::all().flat_map(|source| {
         let parameters = registry.search_parameters(source).iter();
-        let referring = parameters.filter(move |one| {
-            is_included_by(one) && (one.targets.is_empty() || one.targets.contains(&resource_type))
-        });
+        let referring = parameters
+            .filter(move |one| is_included_by(one) && one.targets.contains(&resource_type));
         referring.map(move |one| string(&format!("{source}:{}", one.code)))
     });
     std::iter::once(string("*")).chain(sources).collect()
@@ -275,14 +279,13 @@ fn own(name: &str, text: &str) -> CapabilityStatementRestResourceOperation {
     }
 }
 
-/// Composite and special parameters are not served yet.
-fn is_served(parameter: &SearchParameter) -> bool {
-    let is_kept = parameter.kind != ParameterKind::Special;
-    is_kept && (parameter.expression.is_some() || is_built_in(&parameter.code))
-}
-
-fn is_built_in(name: &str) -> bool {
-    matches!(name, "_id" | "_lastUpdated")
+/// Whether a parameter can be searched by: through its expression, or by means of its own.
+fn is_served(parameter: &SearchParameter, has_words: bool) -> bool {
+    match parameter.code.as_str() {
+        "_id" | "_lastUpdated" | "_filter" => true,
+        words::TEXT | words::CONTENT => has_words,
+        _ => parameter.expression.is_some(),
+    }
 }
 
 fn search_parameter(parameter: &SearchParameter) -> CapabilityStatementRestResourceSearchParam {

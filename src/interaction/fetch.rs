@@ -96,10 +96,11 @@ async fn get(ctx: &Context, grant: &Grant, request: &FetchRequest) -> Result<Ent
             Kind::Invalid,
             "The CapabilityStatement is not served inside a Bundle: GET /metadata on its own.",
         )),
-        segments if segments.iter().any(|segment| segment.starts_with('$')) => Err(Outcome::new(
-            Kind::Unsupported,
-            "Operations are not carried out inside a Bundle: call them on their own.",
-        )),
+        segments if segments.iter().any(|segment| segment.starts_with('$')) => {
+            let url = (path, query);
+            let answer = ctx.operations.get(ctx, grant, url).await?;
+            Ok(EntryAnswer::Made(answer))
+        }
         ["_history"] => fetch_history(ctx, grant, HistoryScope::System, path, query).await,
         [name, "_history"] => {
             let scope = HistoryScope::Type(resource_type(name)?);

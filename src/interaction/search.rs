@@ -6,6 +6,7 @@
 
 mod bundle;
 pub mod collect;
+mod contained;
 mod explain;
 mod hierarchy;
 mod include;
@@ -63,6 +64,8 @@ pub struct SearchResponse {
     pub path: String,
     /// The matches in order.
     pub matches: Vec<Stored>,
+    /// For each match the id that it has inside of its container; empty where none is contained.
+    pub inner_ids: Vec<Option<String>>,
     /// What belongs to them.
     pub included: Vec<Stored>,
     /// How many matches there are in all, when that is known.
@@ -85,6 +88,7 @@ pub async fn search(
     let mut response = SearchResponse {
         path: request.scope.path(),
         matches: Vec::new(),
+        inner_ids: Vec::new(),
         included: Vec::new(),
         total: None,
         notes: understood.warnings.clone(),
@@ -147,9 +151,12 @@ impl Searching<'_> {
         if !shows_matches && further.is_none() {
             response.total = matching.total(ctx, grant, result).await?;
         }
-        if shows_matches {
+        let bytes_max = ctx.settings.limits.page_bytes_max;
+        if shows_matches && result.shows_contained() {
+            self.parts(response, &matching).await?;
+        } else if shows_matches {
             let walk = Walk {
-                bytes_max: ctx.settings.limits.page_bytes_max,
+                bytes_max,
                 ..Walk::of(self.asked.cursor.as_ref(), page_size)
             };
             let mut found = matching.page(ctx, grant, &walk).await?;
@@ -243,11 +250,21 @@ pub async fn find_all(
     query: &Query,
     limit: usize,
 ) -> Result<Vec<Stored>, Outcome> {
+    refuse_contained(query)?;
     let mut queries = vec![query.clone()];
     resolve::resolve_all(ctx, grant, &mut queries).await?;
     let matching = Matching::new(ctx, grant, queries, (None, None)).await?;
     let found = matching.page(ctx, grant, &Walk::of(None, limit)).await?;
     Ok(found.matches)
+}
+
+/// Conditions are on resources that have an address of their own.
+fn refuse_contained(query: &Query) -> Result<(), Outcome> {
+    if query.result.is_inside() {
+        let reason = "_contained is for searches only: contained resources have no address.";
+        return Err(Outcome::new(Kind::Unsupported, reason).at("http._contained"));
+    }
+    Ok(())
 }
 
 /// Whether a resource that is not stored yet matches; its relations are those of what is stored.

@@ -184,6 +184,7 @@ async fn open(
     let mut response = SearchResponse {
         path: call.path.clone(),
         matches: found,
+        inner_ids: Vec::new(),
         included: Vec::new(),
         total: Some(part.total),
         notes: Vec::new(),
@@ -246,6 +247,7 @@ fn link(
         driver: None,
         frozen: kept.map(|(frozen, _)| frozen),
         rest: None,
+        within: 0,
     };
     let key = ctx.records.indexer().cursor_key();
     let sealed = key.seal(&call.path, &cursor, ctx.records.random());

@@ -50,6 +50,8 @@ pub enum Domain {
     Document = 14,
     /// A key for another purpose, see [`BlindKey::derive`].
     DerivedKey = 15,
+    /// A cell of the grid that positions on the globe are in.
+    Cell = 16,
 }
 
 /// The key of the blind hashes.

@@ -49,6 +49,8 @@ pub struct Cursor {
     pub frozen: Option<Frozen>,
     /// Included resources of the page before, still to be shown; `offset` is the next one.
     pub rest: Option<Frozen>,
+    /// How many parts of the first container on the page were shown on the page before.
+    pub within: u32,
 }
 
 /// A place in a list of resources that the store keeps for a while.
@@ -161,7 +163,8 @@ impl Cursor {
             | u8::from(self.after.is_some()) << 2
             | u8::from(self.driver.is_some()) << 3
             | u8::from(self.frozen.is_some()) << 4
-            | u8::from(self.rest.is_some()) << 5;
+            | u8::from(self.rest.is_some()) << 5
+            | u8::from(self.within > 0) << 6;
         let mut bytes = vec![LAYOUT, flags, self.driver.unwrap_or_default()];
         bytes.extend(self.high_water.to_be_bytes());
         bytes.extend(self.after.unwrap_or_default().to_be_bytes());
@@ -170,6 +173,9 @@ impl Cursor {
             bytes.extend(frozen.id);
             bytes.extend(frozen.offset.to_be_bytes());
             bytes.extend(frozen.length.to_be_bytes());
+        }
+        if self.within > 0 {
+            bytes.extend(self.within.to_be_bytes());
         }
         bytes.extend(self.query.as_bytes());
         bytes
@@ -186,6 +192,11 @@ impl Cursor {
         let is_set = |bit: u8| flags >> bit & 1 == 1;
         let frozen = Frozen::read(is_set(4), &mut rest)?;
         let include = Frozen::read(is_set(5), &mut rest)?;
+        let mut within = 0;
+        if is_set(6) {
+            let (number, behind) = rest.split_first_chunk()?;
+            (within, rest) = (u32::from_be_bytes(*number), behind);
+        }
         Some(Self {
             query: String::from_utf8(rest.to_vec()).ok()?,
             order: if is_set(0) {
@@ -199,6 +210,7 @@ impl Cursor {
             driver: is_set(3).then_some(*driver),
             frozen,
             rest: include,
+            within,
         })
     }
 }
@@ -233,21 +245,24 @@ mod tests {
 
     fn any_cursor() -> impl Strategy<Value = Cursor> {
         let numbers = (any::<Option<i64>>(), any::<i64>(), any::<Option<u64>>());
-        let lists = (any_frozen(), any_frozen(), any::<Option<u8>>());
+        let lists = (any_frozen(), any_frozen(), any::<(Option<u8>, u32)>());
         (".{0,40}", any::<bool>(), numbers, lists).prop_map(
-            |(query, is_backward, (after, high_water, total), (frozen, rest, driver))| Cursor {
-                query,
-                order: if is_backward {
-                    Order::OldestFirst
-                } else {
-                    Order::NewestFirst
-                },
-                after,
-                high_water,
-                total,
-                driver,
-                frozen,
-                rest,
+            |(query, is_backward, (after, high_water, total), (frozen, rest, (driver, within)))| {
+                Cursor {
+                    query,
+                    order: if is_backward {
+                        Order::OldestFirst
+                    } else {
+                        Order::NewestFirst
+                    },
+                    after,
+                    high_water,
+                    total,
+                    driver,
+                    frozen,
+                    rest,
+                    within,
+                }
             },
         )
     }
@@ -306,6 +321,7 @@ mod tests {
             driver: None,
             frozen: None,
             rest: None,
+            within: 0,
         };
         let text = || key(1).seal("Patient", &cursor, &SystemRandom).unwrap();
         assert_ne!(text(), text());

@@ -190,8 +190,39 @@ impl Indexer {
         resource: &Resource,
         last_updated_ms: i64,
     ) -> Result<Entries, TooManyEntries> {
-        let resource_type = resource.resource_type();
         let mut hasher = self.hasher();
+        let mut gathered = self.gather_all(resource, &mut hasher)?;
+        for contained in resource.object().items("contained") {
+            let contained = contained.as_object().cloned().map(Resource::from_object);
+            let Some(Ok(contained)) = contained else {
+                continue;
+            };
+            // In the compartment of its container only, and of its date.
+            let inner = self.gather_all(&contained, &mut hasher)?;
+            let keys = inner.keys.iter().map(Key::of_contained);
+            gathered.keys.extend(keys);
+            let types = (resource.resource_type(), contained.resource_type());
+            gathered.keys.push(Key::of_container(types.0, types.1));
+            gathered.check()?;
+        }
+        gathered.keys.sort_unstable();
+        gathered.keys.dedup();
+        gathered.compartments.sort_unstable();
+        gathered.compartments.dedup();
+        Ok(Entries {
+            keys: gathered.keys,
+            compartments: gathered.compartments,
+            date_ms: gathered.main_date.map_or(last_updated_ms, |(_, ms)| ms),
+        })
+    }
+
+    /// What a resource itself has, without those that it contains.
+    fn gather_all(
+        &self,
+        resource: &Resource,
+        hasher: &mut Hasher<'_>,
+    ) -> Result<Gathered, TooManyEntries> {
+        let resource_type = resource.resource_type();
         let mut gathered = Gathered {
             keys: Vec::with_capacity(32),
             compartments: Vec::new(),
@@ -204,11 +235,9 @@ impl Indexer {
         let parameters = self.registry.search_parameters(resource_type).iter();
         for (parameter, traits) in parameters.zip(self.traits_of(resource_type)) {
             if traits.is_indexed {
-                self.gather(parameter, traits, resource, &mut hasher, &mut gathered);
+                self.gather(parameter, traits, resource, hasher, &mut gathered);
             }
-            if gathered.keys.len() + gathered.compartments.len() > ENTRIES_MAX {
-                return Err(TooManyEntries);
-            }
+            gathered.check()?;
         }
         if self.has_words
             && let Some(content) = self
@@ -216,20 +245,10 @@ impl Indexer {
                 .search_parameter(resource_type, words::CONTENT)
         {
             let number = ParameterNumber(content.number);
-            words::index(resource, number, &hasher, &mut gathered.keys);
+            words::index(resource, number, hasher, &mut gathered.keys);
         }
-        if gathered.keys.len() + gathered.compartments.len() > ENTRIES_MAX {
-            return Err(TooManyEntries);
-        }
-        gathered.keys.sort_unstable();
-        gathered.keys.dedup();
-        gathered.compartments.sort_unstable();
-        gathered.compartments.dedup();
-        Ok(Entries {
-            keys: gathered.keys,
-            compartments: gathered.compartments,
-            date_ms: gathered.main_date.map_or(last_updated_ms, |(_, ms)| ms),
-        })
+        gathered.check()?;
+        Ok(gathered)
     }
 
     /// The patient whose data key seals a resource: the first in whose compartment it is.
@@ -393,6 +412,13 @@ impl Indexer {
 }
 
 impl Gathered {
+    fn check(&self) -> Result<(), TooManyEntries> {
+        if self.keys.len() + self.compartments.len() > ENTRIES_MAX {
+            return Err(TooManyEntries);
+        }
+        Ok(())
+    }
+
     /// Says that a parameter has values where its keys, those behind the first `before`, do not.
     fn mark_present(&mut self, parameter: ParameterNumber, before: usize, has_value: bool) {
         let new_keys = self.keys.get(before..).unwrap_or_default();
@@ -418,7 +444,7 @@ impl Traits {
             data_types,
         };
         let components = parameter.components.iter();
-        let is_indexed = !is_special && parameter.kind != ParameterKind::Special;
+        let is_indexed = !is_special;
         let patient = registry.compartment(CompartmentKind::Patient, resource_type);
         let rank = || MAIN_DATES.iter().position(|code| *code == parameter.code);
         Self {

@@ -34,6 +34,9 @@ const MARKED_LAYOUT: u16 = 0x8000;
 /// Marks that there is a value.
 const PRESENT_MARKER: u8 = 3;
 
+/// The number that the keys of contained resources begin with, before their own.
+const CONTAINED_KEYS: u16 = u16::MAX - 1;
+
 /// The number that the keys of resource types themselves begin with.
 const TYPE_KEYS: u16 = u16::MAX;
 
@@ -62,6 +65,24 @@ impl Key {
     /// The key that every resource of a type has.
     pub fn of_type(resource_type: ResourceType) -> Self {
         Self::of_number(TYPE_KEYS).with(&resource_type.number().to_be_bytes())
+    }
+
+    /// The key that every resource of a type has which contains one of the type `inner`.
+    pub fn of_container(resource_type: ResourceType, inner: ResourceType) -> Self {
+        Self::of_type(inner)
+            .of_contained()
+            .with(&resource_type.number().to_be_bytes())
+    }
+
+    /// This key of a contained resource, as what contains it has it.
+    #[must_use]
+    pub fn of_contained(&self) -> Self {
+        Self::of_number(CONTAINED_KEYS).with(&self.0)
+    }
+
+    /// Whether all keys that begin as this one does belong to resources of one type.
+    pub fn is_of_one_type(&self) -> bool {
+        !self.0.starts_with(&CONTAINED_KEYS.to_be_bytes())
     }
 
     fn of_number(number: u16) -> Self {

@@ -89,6 +89,24 @@ impl Query {
         }
         lowered
     }
+
+    /// The conditions on index entries of what contains a resource that meets the query. They
+    /// leave much open: each contained resource has to be verified.
+    pub fn lower_contained(&self, indexer: &Indexer) -> Lowered {
+        let mut lowered = self.lower(indexer);
+        lowered.type_key = lowered.type_key.of_contained();
+        for conjunct in &mut lowered.conjuncts {
+            let driver = conjunct.driver.take();
+            conjunct.driver = driver.map(|one| one.of_contained());
+            conjunct.predicate = conjunct.predicate.of_contained();
+            let driver = conjunct.driver.as_ref().unwrap_or(&conjunct.predicate);
+            if !is_walkable(driver) {
+                conjunct.driver = None;
+                conjunct.breadth = Breadth::Untold;
+            }
+        }
+        lowered
+    }
 }
 
 impl Lowered {
@@ -317,6 +335,7 @@ fn breadth_of(code: &str, any_of: &[Condition]) -> Breadth {
         | Condition::Logical(_)
         | Condition::String(_)
         | Condition::Vocabulary(_)
+        | Condition::Near(_)
         | Condition::Composite(_) => Breadth::Equal,
         Condition::Date(_) | Condition::Number(_) | Condition::Quantity(_) => Breadth::Wide,
     };

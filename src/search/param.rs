@@ -6,6 +6,7 @@
 
 pub mod composite;
 pub mod date;
+pub mod near;
 pub mod number;
 pub mod quantity;
 pub mod reference;
@@ -194,6 +195,8 @@ pub enum Condition {
     Uri(uri::UriCondition),
     /// On tokens, by value sets and hierarchies.
     Vocabulary(vocabulary::VocabularyCondition),
+    /// On positions.
+    Near(near::NearCondition),
     /// On several values of one element.
     Composite(composite::CompositeCondition),
 }
@@ -208,7 +211,9 @@ pub fn index(kind: ParameterKind, value: &Found<'_>, writer: &mut KeyWriter<'_, 
         ParameterKind::String => string::index(value, writer),
         ParameterKind::Token => token::index(value, writer),
         ParameterKind::Uri => uri::index(value, writer),
-        ParameterKind::Composite | ParameterKind::Special => {}
+        // The only special parameter with an expression.
+        ParameterKind::Special => near::index(value, writer),
+        ParameterKind::Composite => {}
     }
 }
 
@@ -229,9 +234,8 @@ pub fn parse(
         ParameterKind::String => string::parse(text, context.modifier).map(Condition::String),
         ParameterKind::Token => token_condition(text, context),
         ParameterKind::Uri => uri::parse(text, context.modifier).map(Condition::Uri),
-        ParameterKind::Composite | ParameterKind::Special => {
-            Err("searching by it is not supported yet".into())
-        }
+        ParameterKind::Special => near::parse(text).map(Condition::Near),
+        ParameterKind::Composite => Err("searching by it is not supported yet".into()),
     }
 }
 
@@ -260,6 +264,7 @@ impl Condition {
             Self::Token(token) => token.lower(parameter, hasher),
             Self::Uri(uri) => uri.lower(parameter, hasher),
             Self::Vocabulary(vocabulary) => vocabulary.lower(parameter, hasher),
+            Self::Near(near) => near.lower(parameter, hasher),
             Self::Composite(composite) => composite.lower(parameter, hasher),
         }
     }
@@ -273,7 +278,7 @@ impl Condition {
             Self::String(string) => string.is_exact(),
             Self::Token(token) => token.is_exact(),
             Self::Uri(uri) => uri.is_exact(),
-            Self::Logical(_) | Self::Composite(_) => false,
+            Self::Logical(_) | Self::Composite(_) | Self::Near(_) => false,
             Self::Date(_) | Self::Vocabulary(_) => true,
         }
     }
@@ -284,6 +289,7 @@ impl Condition {
             Self::String(string) => string.is_walk(),
             Self::Token(token) | Self::Logical(token) => token.is_walk(),
             Self::Uri(uri) => uri.is_walk(),
+            Self::Near(near) => near.is_walk(),
             Self::Composite(composite) => composite.is_walk(),
             _ => false,
         }
@@ -302,6 +308,7 @@ impl Condition {
             Self::Token(token) => token.matches(value),
             Self::Uri(uri) => uri.matches(value),
             Self::Vocabulary(vocabulary) => vocabulary.matches(value),
+            Self::Near(near) => near.matches(value),
             Self::Composite(_) => false,
         }
     }

@@ -66,6 +66,7 @@ pub fn parse(
             Err(issue) => refused.push(issue),
         }
     }
+    refused.extend(result::check_contained(&reader.query).err());
     if refused.is_empty() {
         Ok(reader.query)
     } else {

@@ -82,6 +82,17 @@ impl KeyRange {
         }
     }
 
+    /// This range of keys of contained resources, as what contains them has them.
+    fn of_contained(&self) -> Self {
+        let (low, high) = (self.low.of_contained(), self.high.of_contained());
+        let shift = low.as_bytes().len() - self.low.as_bytes().len();
+        let tail = self.tail.clone().map(|tail| Tail {
+            offset: tail.offset + shift,
+            ..tail
+        });
+        Self { low, high, tail }
+    }
+
     /// Whether `key` is in the range.
     pub fn contains(&self, key: &Key) -> bool {
         *key >= self.low && *key < self.high && self.tail.as_ref().is_none_or(|t| t.holds(key))
@@ -104,6 +115,30 @@ impl Predicate {
             Self::Range(KeyRange::prefix(Key::second(parameter))),
             Self::Key(Key::present(parameter)),
         ])
+    }
+
+    /// What holds for every resource that contains one for which this holds. Of several contained
+    /// resources each may meet a part of it, and what one lacks another may have: the rest is to
+    /// be verified.
+    #[must_use]
+    pub fn of_contained(&self) -> Self {
+        match self {
+            Self::Key(key) => Self::Key(key.of_contained()),
+            Self::Range(range) => Self::Range(range.of_contained()),
+            Self::Ids(_) | Self::Not(_) => Self::All,
+            Self::And(all) => Self::And(all.iter().map(Self::of_contained).collect()),
+            Self::Or(any) => {
+                let any: Vec<_> = any.iter().map(Self::of_contained).collect();
+                if any.contains(&Self::All) {
+                    Self::All
+                } else {
+                    Self::Or(any)
+                }
+            }
+            Self::All | Self::Nothing | Self::Compartment(_) | Self::LastUpdated { .. } => {
+                self.clone()
+            }
+        }
     }
 
     /// Whether the predicate holds for a candidate.

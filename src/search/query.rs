@@ -99,8 +99,49 @@ pub struct ResultOptions {
     pub sort: Vec<SortKey>,
     /// `_include` and `_revinclude`
     pub includes: Vec<Include>,
+    /// `_contained`
+    pub containment: Option<Containment>,
+    /// `_containedType`: whether contained resources are shown by themselves.
+    pub contained_type: Option<ContainedType>,
     /// `_explain`: whether the answer says how it was found.
     pub is_explained: bool,
+}
+
+/// Whether contained resources are searched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Containment {
+    /// Only what is not contained: the default.
+    Outside,
+    /// Only contained resources.
+    Inside,
+    /// Both.
+    Both,
+}
+
+/// What is shown of a contained resource that matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ContainedType {
+    /// What contains it: the default.
+    Container,
+    /// The contained resource.
+    Contained,
+}
+
+impl ResultOptions {
+    /// Whether resources that are not contained are searched.
+    pub fn is_outside(&self) -> bool {
+        self.containment != Some(Containment::Inside)
+    }
+
+    /// Whether contained resources are searched.
+    pub fn is_inside(&self) -> bool {
+        !matches!(self.containment, None | Some(Containment::Outside))
+    }
+
+    /// Whether contained resources are shown by themselves.
+    pub fn shows_contained(&self) -> bool {
+        self.is_inside() && self.contained_type == Some(ContainedType::Contained)
+    }
 }
 
 /// What of a resource is wanted.
@@ -149,7 +190,7 @@ impl Query {
 
     /// Whether index keys leave something open that [`Query::verify`] has to decide.
     pub fn needs_verification(&self) -> bool {
-        self.criteria.iter().any(Criterion::needs_verification)
+        self.result.is_inside() || self.criteria.iter().any(Criterion::needs_verification)
     }
 
     /// Whether a resource, which the plan has found, meets what keys leave open.
@@ -169,6 +210,18 @@ impl Query {
 }
 
 impl Criterion {
+    /// Whether it is on what refers to a resource, which nothing outside does to a contained one.
+    pub fn is_on_referrers(&self) -> bool {
+        match self {
+            Self::Related(relation) => {
+                matches!(relation, Relation::Has { .. } | Relation::Lists(_))
+            }
+            Self::Not(inner) => inner.is_on_referrers(),
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::is_on_referrers),
+            _ => false,
+        }
+    }
+
     fn vocabulary(&self) -> Vec<&VocabularyCondition> {
         match self {
             Self::Not(inner) => inner.vocabulary(),

@@ -73,6 +73,16 @@ impl Unit {
     }
 }
 
+/// How many metres a unit of length has; `None` for everything else.
+pub fn metres(code: &str) -> Option<f64> {
+    if code.len() > CODE_BYTES_MAX {
+        return None;
+    }
+    let (unit, metre) = (ucum::analyze(code).ok()?, ucum::analyze("m").ok()?);
+    let is_length = !unit.is_special && unit.dimension == metre.dimension;
+    (is_length && unit.factor > 0.0).then(|| unit.factor / metre.factor)
+}
+
 /// A factor as a decimal, when it is one.
 fn short(factor: f64) -> Option<Decimal> {
     // Written out and read again: the float was made of decimals and rounded on the way.

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::conformance::registry::Registry;
 use crate::interaction::capabilities::{self, StatementParts};
 use crate::interaction::{Context, Settings};
+use crate::operation::entry::GetOperations;
 use crate::seal::body::BodySealer;
 use crate::seal::dictionary::Dictionary;
 use crate::seal::master_key::MasterKey;
@@ -105,11 +106,13 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened, Serv
         registry,
         clock,
         settings: Arc::new(settings),
+        operations: Arc::new(GetOperations),
     };
     let capability_statement = capabilities::statement(StatementParts {
         registry: &ctx.registry,
         base_url: Some(&ctx.settings.base_url),
         rest: &ctx.settings.rest,
+        has_words: ctx.records.indexer().has_words(),
     });
     let capability_statement = capability_statement.map_err(|outcome| failed(&outcome))?;
     Ok(Opened {

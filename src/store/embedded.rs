@@ -238,6 +238,7 @@ impl Store for EmbeddedStore {
         let rest = self.records.run(search).await?;
         found.versions.extend(rest.versions);
         found.stopped_at = rest.stopped_at;
+        found.examined += rest.examined;
         Ok(found)
     }
 

@@ -66,6 +66,7 @@ fn own_statement(registry: &Registry) -> Vec<u8> {
         registry,
         base_url: None,
         rest: &RestConfig::default(),
+        has_words: false,
     };
     statement(parts).unwrap()
 }

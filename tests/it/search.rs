@@ -1,9 +1,11 @@
 //! Searches over HTTP: <https://hl7.org/fhir/R4/search.html>.
 
 mod chain;
+mod contained;
 mod differential;
 mod examples;
 mod include;
+mod near;
 mod page;
 mod page_bytes;
 mod result;

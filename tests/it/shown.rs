@@ -76,19 +76,44 @@ async fn a_read_inside_a_bundle_shows_the_part_asked_for(backend: Backend) {
 
 async fn searches_and_operations_inside_a_bundle(backend: Backend) {
     let server = TestServer::start(backend).await;
-    server.create(&patient("Found")).await;
+    let id = server.create(&patient("Found")).await;
     let entries = [
         entry("POST", "Patient/_search?family=Found", None),
         entry("GET", "metadata", None),
         entry("POST", "Patient/x/$erase", None),
-        entry("GET", "Patient/$everything", None),
+        entry("GET", "Patient/$nothing", None),
+        entry("GET", "Patient/$everything?_count=1", None),
+        entry("GET", &format!("Patient/{id}/$everything"), None),
+        entry(
+            "GET",
+            "Observation/$lastn?subject=Patient/none&code=x",
+            None,
+        ),
+        entry("GET", &format!("Patient/{id}/$meta"), None),
+        entry("GET", "Patient/$meta", None),
+        entry("GET", "Patient/none/$everything", None),
     ];
     let answer = server.post("", &bundle("batch", &entries)).await.json();
     assert_eq!(answer["entry"][0]["resource"]["total"], 1, "{answer}");
     let says = |index: usize| answer["entry"][index]["response"].to_string();
     assert!(says(1).contains("CapabilityStatement is not"), "{answer}");
-    assert!(says(2).contains("Operations are not"), "{answer}");
-    assert!(says(3).contains("Operations are not"), "{answer}");
+    assert!(says(2).contains("called by GET"), "{answer}");
+    assert!(says(3).contains("GET calls $everything"), "{answer}");
+    for place in [4, 5] {
+        let listed = &answer["entry"][place]["resource"]["entry"];
+        assert_eq!(listed[0]["resource"]["id"], *id, "{answer}");
+    }
+    assert_eq!(answer["entry"][6]["resource"]["total"], 0, "{answer}");
+    for place in [7, 8] {
+        let made = &answer["entry"][place]["resource"];
+        assert_eq!(made["resourceType"], "Parameters", "{answer}");
+    }
+    assert!(says(9).contains("404"), "{answer}");
+    let whole = bundle("transaction", &entries[4..9]);
+    let answer = server.post("", &whole).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    let listed = &answer.json()["entry"][0]["resource"]["entry"];
+    assert_eq!(listed[0]["resource"]["id"], *id);
     let refused = server.delete("?_id=a").await;
     refused.assert_refused(400, "not-supported", "name a type");
 }

@@ -483,7 +483,8 @@ async fn a_read_that_fails_refuses_the_whole(backend: Backend) {
         ("Patient/none", 404),
         ("Patient?bogus=1", 400),
         ("Patient/old", 410),
-        ("Patient/$everything", 400),
+        ("Patient/$everything?nothing=1", 400),
+        ("Patient/$nothing", 400),
     ] {
         let get = entry("GET", url, None);
         let refused = transact(&server, &[write.clone(), delete.clone(), get.clone()]).await;

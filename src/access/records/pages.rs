@@ -21,6 +21,8 @@ pub struct Page {
     pub last: Option<i64>,
     /// Where to go on when the store stopped because it had examined enough.
     pub stopped_at: Option<i64>,
+    /// How many candidates the store examined.
+    pub examined: usize,
     /// Whether there are no more.
     pub is_last: bool,
 }
@@ -72,6 +74,7 @@ impl Records {
                 .checked_sub(1)
                 .and_then(|at| places.get(at).copied()),
             stopped_at: found.stopped_at.filter(|_| opened.is_all),
+            examined: found.examined,
             is_last: is_end && opened.is_all,
         })
     }

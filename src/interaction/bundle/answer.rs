@@ -16,7 +16,7 @@ pub enum EntryAnswer {
     Written(Written),
     /// A version that was read.
     Read(Stored),
-    /// A Bundle that was made: a search or a history.
+    /// A resource that was made: the Bundle of a search or a history, what an operation answers.
     Made(Bytes),
     /// The client has it already.
     NotModified(Stored),

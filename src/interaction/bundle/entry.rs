@@ -292,7 +292,7 @@ impl Parts<'_> {
         let (path, query) = url.split_once('?').unwrap_or((url, ""));
         if path.contains('$') {
             return Err(self.refuse(
-                "Operations are not carried out inside a Bundle: call them on their own.",
+                "Inside a Bundle, operations are called by GET: call the others on their own.",
                 ".request.url",
             ));
         }

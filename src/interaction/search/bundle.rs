@@ -25,13 +25,17 @@ pub fn to_bundle(ctx: &Context, response: &SearchResponse) -> Vec<u8> {
     let now = Instant::from_millis(ctx.clock.now_ms()).to_string();
     let mut bundle = BundleWriter::new("searchset", &now, response.total, &links);
     let mut write = |all: &[Stored], mode| {
-        for stored in all {
+        for (place, stored) in all.iter().enumerate() {
             let address = &stored.version.address;
+            let mut full_url = format!("{base_url}/{}/{}", address.resource_type, address.id);
+            if mode == "match"
+                && let Some(Some(inner)) = response.inner_ids.get(place)
+            {
+                full_url.push('#');
+                full_url.push_str(inner);
+            }
             bundle.entry(&Entry {
-                full_url: Some(&format!(
-                    "{base_url}/{}/{}",
-                    address.resource_type, address.id
-                )),
+                full_url: Some(&full_url),
                 resource: Some(&stored.json),
                 search_mode: Some(mode),
                 ..Entry::default()

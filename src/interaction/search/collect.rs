@@ -8,7 +8,7 @@ use crate::access::records::results::Item;
 use crate::interaction::Context;
 use crate::interaction::fill::Filling;
 use crate::interaction::search::matching::Matching;
-use crate::interaction::search::{SearchScope, include, resolve};
+use crate::interaction::search::{SearchScope, include, refuse_contained, resolve};
 use crate::outcome::Outcome;
 use crate::search::query::Query;
 
@@ -38,6 +38,7 @@ pub async fn each_match(
     (query, limit): (Query, usize),
     visit: &mut Visit<'_>,
 ) -> Result<bool, Outcome> {
+    refuse_contained(&query)?;
     let mut queries = vec![query];
     resolve::resolve_all(ctx, grant, &mut queries).await?;
     let matching = Matching::new(ctx, grant, queries, (None, None)).await?;

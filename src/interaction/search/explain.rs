@@ -3,6 +3,7 @@
 //! Only names of parameters and figures are shown, no value of the query or of a resource.
 
 use std::fmt::Write;
+use std::sync::atomic::Ordering;
 
 use crate::fhir::resource_type::ResourceType;
 use crate::interaction::Context;
@@ -29,6 +30,8 @@ pub(super) fn notes(ctx: &Context, matching: &Matching, elapsed_ms: i64) -> Vec<
         let counts: Vec<_> = matching.counts.iter().map(u64::to_string).collect();
         texts.push(format!("candidates of each choice: {}", counts.join(", ")));
     }
+    let examined = matching.examined.load(Ordering::Relaxed);
+    texts.push(format!("candidates examined: {examined}"));
     if matching.needs_verification() {
         texts.push("verified: on the opened resources".to_owned());
     }

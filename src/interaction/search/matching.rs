@@ -2,9 +2,12 @@
 //!
 //! Several queries, each on a type of its own, are one walk. Nothing here knows of pages' links.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use crate::access::Grant;
 use crate::access::records::Stored;
 use crate::access::records::pages::Page;
+use crate::fhir::resource::Resource;
 use crate::fhir::resource_type::ResourceType;
 use crate::interaction::Context;
 use crate::interaction::fill::Filling;
@@ -25,6 +28,8 @@ pub(super) struct Matching {
     pub(super) driver: Option<u8>,
     /// How many candidates each choice had, as far as they were counted.
     pub(super) counts: Vec<u64>,
+    /// How many candidates the store has examined so far.
+    pub(super) examined: AtomicUsize,
 }
 
 /// Which part of the matches is wanted.
@@ -79,7 +84,15 @@ impl Matching {
         (restriction, driver): (Option<Predicate>, Option<u8>),
     ) -> Result<Self, Outcome> {
         let indexer = ctx.records.indexer();
-        let mut all: Vec<Lowered> = queries.iter().map(|query| query.lower(&indexer)).collect();
+        let mut all: Vec<Lowered> = Vec::with_capacity(queries.len());
+        for query in &queries {
+            if query.result.is_outside() {
+                all.push(query.lower(&indexer));
+            }
+            if query.result.is_inside() {
+                all.push(query.lower_contained(&indexer));
+            }
+        }
         if let Some(restriction) = restriction {
             for lowered in &mut all {
                 lowered.restrict(restriction.clone());
@@ -91,6 +104,7 @@ impl Matching {
                 queries,
                 driver,
                 counts: Vec::new(),
+                examined: AtomicUsize::default(),
             });
         }
         let (mut plans, mut counts) = (Vec::with_capacity(all.len()), Vec::new());
@@ -113,6 +127,7 @@ impl Matching {
             plan: Plan::union(plans),
             driver,
             counts,
+            examined: AtomicUsize::default(),
         })
     }
 
@@ -127,6 +142,7 @@ impl Matching {
             },
             driver: None,
             counts: Vec::new(),
+            examined: AtomicUsize::default(),
         }
     }
 
@@ -140,7 +156,52 @@ impl Matching {
         queries.find(|query| query.resource_type == resource_type)
     }
 
+    /// Whether contained resources are searched.
+    fn is_inside(&self) -> bool {
+        self.queries.iter().any(|query| query.result.is_inside())
+    }
+
+    /// The contained resources of a candidate that match.
+    pub(super) fn inside(
+        &self,
+        ctx: &Context,
+        (resource, last_updated_ms): (&Resource, i64),
+    ) -> Vec<Resource> {
+        let indexer = ctx.records.indexer();
+        let contained = resource.object().items("contained").iter();
+        let contained = contained.filter_map(|node| {
+            let object = node.as_object()?.clone();
+            Resource::from_object(object).ok()
+        });
+        let matches = |one: &Resource| {
+            self.query_of(one.resource_type())
+                .is_some_and(|query| query.matches(one, last_updated_ms, &indexer))
+        };
+        contained.filter(matches).collect()
+    }
+
+    /// Whether a candidate itself matches, where contained resources are searched too: the plan
+    /// may have found it for these.
+    pub(super) fn is_match_itself(
+        &self,
+        ctx: &Context,
+        (resource, last_updated_ms): (&Resource, i64),
+    ) -> bool {
+        let indexer = ctx.records.indexer();
+        self.query_of(resource.resource_type())
+            .is_some_and(|query| {
+                query.result.is_outside() && query.matches(resource, last_updated_ms, &indexer)
+            })
+    }
+
     fn holds(&self, ctx: &Context, stored: &Stored) -> Result<bool, Outcome> {
+        if self.is_inside() {
+            let resource = stored.resource()?;
+            let candidate = (&resource, stored.version.last_updated_ms);
+            return Ok(
+                self.is_match_itself(ctx, candidate) || !self.inside(ctx, candidate).is_empty()
+            );
+        }
         let Some(query) = self.query_of(stored.version.address.resource_type) else {
             return Ok(false);
         };
@@ -176,7 +237,7 @@ impl Matching {
         let mut room = Filling::new(walk.page_size, walk.bytes_max);
         let mut examined = 0;
         loop {
-            let found = ctx.records.find(grant, &self.plan, &window).await?;
+            let found = self.step(ctx, grant, &window, true).await?;
             examined += found.found;
             for stored in found.matches {
                 if !self.holds(ctx, &stored)? {
@@ -251,9 +312,12 @@ impl Matching {
         is_opened: bool,
     ) -> Result<Page, Outcome> {
         if is_opened {
-            return ctx.records.find(grant, &self.plan, window).await;
+            let page = ctx.records.find(grant, &self.plan, window).await?;
+            self.examined.fetch_add(page.examined, Ordering::Relaxed);
+            return Ok(page);
         }
         let found = ctx.records.find_sealed(grant, &self.plan, window).await?;
+        self.examined.fetch_add(found.examined, Ordering::Relaxed);
         let (count, last) = (found.versions.len(), found.versions.last());
         let last = last.map(|version| version.sequence);
         let is_end = count < window.limit && sealed_bytes(&found.versions) < window.bytes_max;
@@ -267,6 +331,7 @@ impl Matching {
             last,
             stopped_at: found.stopped_at,
             is_last: is_end && found.stopped_at.is_none(),
+            examined: found.examined,
         })
     }
 
@@ -298,12 +363,20 @@ impl Matching {
         }
         let mut counted = 0;
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
-        let mut visit = |_stored: Stored| {
-            counted += 1;
+        let mut visit = |stored: Stored| {
+            counted += self.shown(ctx, stored)?;
             Ok(())
         };
         self.each(ctx, grant, (most, true), &mut visit).await?;
         Ok(counted)
+    }
+
+    /// As how many matches a candidate is shown.
+    fn shown(&self, ctx: &Context, stored: Stored) -> Result<u64, Outcome> {
+        if !self.queries.iter().any(|one| one.result.shows_contained()) {
+            return Ok(1);
+        }
+        Ok(self.parts(ctx, stored)?.len() as u64)
     }
 
     /// How many match, once the first page is there: when it is the only one, all are on it.

@@ -101,6 +101,8 @@ pub(super) struct Page {
     first: Option<Place>,
     previous: Option<Place>,
     next: Option<Place>,
+    /// How many parts of the first container of the next page were shown.
+    within: u32,
     /// Included resources that have no room on this page; they come before the next one.
     pub(super) rest: Option<Frozen>,
 }
@@ -127,8 +129,27 @@ impl Page {
             first: None,
             previous: None,
             next: None,
+            within: 0,
             rest: None,
         }
+    }
+
+    /// Holds on to what the first page decided; further ones lead back to it.
+    pub(super) fn pin(&mut self, high_water: Option<i64>, driver: Option<u8>, is_further: bool) {
+        self.high_water = high_water.unwrap_or(i64::MAX);
+        self.driver = driver;
+        self.first = is_further.then_some(Place::Walk(Order::NewestFirst, None));
+    }
+
+    /// The next page begins behind a container, with so many parts of the one after it shown.
+    pub(super) fn go_on(&mut self, after: Option<i64>, within: u32) {
+        self.next = Some(Place::Walk(Order::NewestFirst, after));
+        self.within = within;
+    }
+
+    /// How many matches there are, for further pages to say as well.
+    pub(super) fn set_total(&mut self, total: Option<u64>) {
+        self.total = total;
     }
 
     /// A page that was walked; its matches are newest first.
@@ -213,6 +234,9 @@ impl Page {
             if let Some(place) = place {
                 let mut cursor = self.cursor(asked, Some(place));
                 cursor.rest = rest;
+                if relation == "next" {
+                    cursor.within = self.within;
+                }
                 links.push((relation, seal(ctx, request, asked, &cursor)?));
             }
         }
@@ -229,6 +253,7 @@ impl Page {
             driver: self.driver,
             frozen: self.frozen,
             rest: None,
+            within: 0,
         };
         match place {
             None => {}

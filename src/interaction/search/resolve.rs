@@ -48,6 +48,12 @@ pub(super) async fn resolve_all(
             .filter(|one| !is_open(one))
             .cloned()
             .collect();
+        // Of contained resources the rest of the query finds none that stand by themselves.
+        let others = if query.result.is_inside() {
+            Vec::new()
+        } else {
+            others
+        };
         let outer = Query::of(query.resource_type, others);
         let resolver = Resolver { ctx, grant };
         for criterion in &mut query.criteria {

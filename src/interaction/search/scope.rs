@@ -183,6 +183,10 @@ pub(super) fn read(
         }
         understood.queries.push(query);
     }
+    if understood.result.is_inside() && scope.compartment.is_some() {
+        let reason = "_contained is not for compartments: what is contained is in none itself.";
+        return Err(Outcome::new(Kind::Unsupported, reason).at("http._contained"));
+    }
     Ok(understood)
 }
 

@@ -13,8 +13,8 @@ pub const ID: &str = "_id";
 pub const LAST_UPDATED: &str = "_lastUpdated";
 
 /// Parameters of all types that R4 defines and this server does not search by yet.
-pub const UNSUPPORTED: [&str; 8] = [
-    "_content", "_filter", "_has", "_list", "_query", "_text", "_type", "near",
+pub const UNSUPPORTED: [&str; 7] = [
+    "_content", "_filter", "_has", "_list", "_query", "_text", "_type",
 ];
 
 /// Reads a logical id.

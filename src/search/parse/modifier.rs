@@ -106,7 +106,7 @@ fn taken_by(
         ParameterKind::Number
         | ParameterKind::Date
         | ParameterKind::Quantity
-        | ParameterKind::Composite => &[("missing", Modifier::Missing)],
-        ParameterKind::Special => &[],
+        | ParameterKind::Composite
+        | ParameterKind::Special => &[("missing", Modifier::Missing)],
     }
 }

@@ -7,7 +7,9 @@ use crate::fhir::resource_type::ResourceType;
 use crate::outcome::Issue;
 use crate::search::include::Include;
 use crate::search::parse::refusal::{malformed, unsupported};
-use crate::search::query::{ResultOptions, Summary, Total};
+use crate::search::query::{
+    ContainedType, Containment, Criterion, Query, ResultOptions, Summary, Total,
+};
 use crate::search::sort::{SortKey, is_sortable};
 
 /// Keys that a result may be sorted by.
@@ -128,22 +130,44 @@ pub(super) fn read(result: &mut ResultOptions, name: &str, value: &str) -> Resul
                 _ => return Err(malformed(name, "is true or false")),
             };
         }
-        "_contained" => match value {
-            "false" => {}
-            "true" | "both" => {
-                let reason = "is false: contained resources are found by what contains them only";
-                return Err(unsupported(name, reason));
-            }
-            _ => return Err(malformed(name, "is false, true or both")),
-        },
+        "_contained" => {
+            let containment = match value {
+                "false" => Containment::Outside,
+                "true" => Containment::Inside,
+                "both" => Containment::Both,
+                _ => return Err(malformed(name, "is false, true or both")),
+            };
+            set_once(&mut result.containment, containment, name)?;
+        }
         "_containedType" => {
-            if !matches!(value, "container" | "contained") {
-                return Err(malformed(name, "is container or contained"));
-            }
+            let shown = match value {
+                "container" => ContainedType::Container,
+                "contained" => ContainedType::Contained,
+                _ => return Err(malformed(name, "is container or contained")),
+            };
+            set_once(&mut result.contained_type, shown, name)?;
         }
         _ => return Ok(false),
     }
     Ok(true)
+}
+
+/// What cannot be asked of contained resources.
+pub(super) fn check_contained(query: &Query) -> Result<(), Issue> {
+    let result = &query.result;
+    if !result.is_inside() {
+        return Ok(());
+    }
+    let refused = if !result.sort.is_empty() {
+        "cannot stand beside _sort: contained resources come in the order of their containers"
+    } else if result.shows_contained() && !result.includes.is_empty() {
+        "cannot show contained resources beside _include or _revinclude: ask for containers"
+    } else if query.criteria.iter().any(Criterion::is_on_referrers) {
+        "cannot stand beside _has or _list: nothing outside refers to a contained resource"
+    } else {
+        return Ok(());
+    };
+    Err(unsupported("_contained", refused))
 }
 
 fn set_once<T>(place: &mut Option<T>, value: T, name: &str) -> Result<(), Issue> {

@@ -99,9 +99,7 @@ fn positive(
             let dates: Result<Vec<_>, _> = texts.iter().map(read).collect();
             Ok(Criterion::LastUpdated(dates.map_err(refuse)?))
         }
-        _ if parameter.kind == ParameterKind::Special || parameter.expression.is_none() => {
-            Err(unsupported(name, "is not supported yet"))
-        }
+        _ if parameter.expression.is_none() => Err(unsupported(name, "is not supported yet")),
         _ if parameter.kind == ParameterKind::Composite => {
             let read =
                 |text: &str| composite(indexer, now_ms, named.resource_type, parameter, text);

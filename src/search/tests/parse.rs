@@ -138,7 +138,7 @@ fn what_is_not_understood_is_refused_by_name() {
         assert_eq!(refused.len(), 1, "{query}");
         assert!(refused[0].contains(reason), "{query}: {refused:?}");
     }
-    assert!(refusals("Location", "near=1|2")[0].contains("not supported yet"));
+    assert!(refusals("Location", "near=1|x")[0].contains("'near': its longitude"));
     assert_eq!(refusals("Patient", "a=1&birthdate=x&name=ok").len(), 2);
 }
 

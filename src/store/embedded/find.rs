@@ -92,17 +92,17 @@ fn run(
         };
         let mut versions = single::prepare_by_sequence(db)?;
         let mut matches = Matches::default();
-        let (mut examined, mut bytes) = (0, 0);
+        let mut bytes = 0;
         let mut last = None;
         while matches.versions.len() < window.limit && bytes < window.bytes_max {
-            if examined == window.examined_max {
+            if matches.examined == window.examined_max {
                 matches.stopped_at = last.filter(|_| search.candidates.has_next());
                 break;
             }
             let Some(sequence) = search.candidates.next()? else {
                 break;
             };
-            examined += 1;
+            matches.examined += 1;
             last = Some(sequence);
             if search.holds(sequence)? {
                 let version = single::by_sequence(&mut versions, sequence)?;

@@ -310,12 +310,12 @@ pub(super) fn postings_in(
     Ok(true)
 }
 
-/// Whether all keys of a range begin with the number of one parameter.
+/// Whether all keys of a range begin with the number of one parameter of a type.
 fn is_of_one_parameter(range: &KeyRange) -> bool {
     let low = range.low.as_bytes().first_chunk::<2>();
     let Some(number) = low else {
         return false;
     };
     let whole = KeyRange::prefix(Key::from_bytes(number));
-    range.high <= whole.high
+    range.high <= whole.high && range.low.is_of_one_type()
 }

@@ -45,6 +45,7 @@ pub(super) async fn find(
     Ok(Matches {
         versions,
         stopped_at: walk.stopped_at,
+        examined: walk.examined,
     })
 }
 
@@ -140,13 +141,14 @@ impl<'a> Walk<'a> {
         let in_steps = driver.is_ordered || (driver.is_exact && self.is_driver_only());
         let limit = if in_steps { self.step.min(most) } else { most };
         let mut cursor = self.open(store, &driver, limit).await?;
-        let mut taken = 0;
+        let (before, mut taken) = (self.examined, 0);
         while advance(&mut cursor).await? {
             if taken == left {
                 self.stopped_at = self.window.after;
                 return Ok(false);
             }
             taken += 1;
+            self.examined = before.saturating_add(taken);
             let record = Record::read(cursor.current())?;
             self.window.after = Some(record.sequence());
             if holds(self.plan, &driver, &record)? {
@@ -159,7 +161,6 @@ impl<'a> Walk<'a> {
                 return Ok(false);
             }
         }
-        self.examined = self.examined.saturating_add(taken);
         self.step = self.step.saturating_mul(STEP_GROWTH);
         Ok(taken == limit)
     }
