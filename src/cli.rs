@@ -16,7 +16,7 @@ mod serve;
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -26,6 +26,7 @@ use crate::config::{AccessMode, Config, ConfigError, Overrides};
 use crate::conformance::registry::Registry;
 use crate::fhir::json;
 use crate::interaction::capabilities::{self, StatementParts};
+use crate::store::embedded::EmbeddedStore;
 
 /// A FHIR R4 server with a personal health record on top of it.
 #[derive(Debug, Parser)]
@@ -109,6 +110,22 @@ impl Settings {
         };
         Config::load(self.config.clone(), &overrides)
     }
+}
+
+/// Refuses to go on where there is no store yet: what only looks at one, or changes what is in it,
+/// would otherwise make an empty one by a misspelt name.
+fn require_store(config: &Config) -> Result<(), Failure> {
+    let Some(path) = config.store.strip_prefix("embedded:") else {
+        return Ok(());
+    };
+    if EmbeddedStore::is_in(Path::new(path)) {
+        return Ok(());
+    }
+    let text = format!(
+        "there is no store in {path}: name the directory of one with --store embedded:PATH; \
+         `vesta serve`, `vesta import` and `vesta keys init` make a new one"
+    );
+    Err(text.into())
 }
 
 /// Any failure, as it is shown on standard error.

@@ -7,6 +7,7 @@ pub mod base_url;
 pub mod control;
 pub mod open;
 mod router;
+mod unparsed;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

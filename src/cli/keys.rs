@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 
-use crate::cli::{Failure, Settings, logging};
+use crate::cli::{Failure, Settings, logging, require_store};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::server::control::{self, Control, Question};
@@ -30,6 +30,9 @@ pub(super) enum Action {
 pub(super) fn run(action: Action, settings: &Settings) -> Result<(), Failure> {
     let config = settings.decide()?;
     logging::start(&config)?;
+    if !matches!(action, Action::Init) {
+        require_store(&config)?;
+    }
     let work = async {
         match action {
             Action::Init => init(&config).await,

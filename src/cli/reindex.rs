@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::access::records::reindex::ReindexStep;
 use crate::access::{Grant, Intent, Session, check};
-use crate::cli::{Failure, Settings, logging};
+use crate::cli::{Failure, Settings, logging, require_store};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::fhir::resource_type::ResourceType;
@@ -40,6 +40,7 @@ const WAIT: Duration = Duration::from_secs(1);
 pub(super) fn run(arguments: &ReindexArguments) -> Result<(), Failure> {
     let config = arguments.settings.decide()?;
     logging::start(&config)?;
+    require_store(&config)?;
     tokio::runtime::Runtime::new()?.block_on(reindex(arguments, &config))
 }
 

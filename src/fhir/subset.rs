@@ -26,6 +26,11 @@ pub enum Subset {
 }
 
 impl Subset {
+    /// Whether resources are shown as they are.
+    pub fn is_whole(&self) -> bool {
+        matches!(self, Self::Whole | Self::Count)
+    }
+
     /// Reads the two parameters; `_elements` counts when both are there.
     pub fn from_parameters(
         summary: Option<&str>,

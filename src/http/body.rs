@@ -1,9 +1,13 @@
 //! Request bodies: read up to the limit, then as JSON or XML by their content type.
+//!
+//! Heavy ones are worked on aside, so that they delay nobody else.
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body_util::BodyExt;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
 use crate::fhir::json;
 use crate::fhir::patch as json_patch;
@@ -58,33 +62,42 @@ pub async fn resource(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Resource, Outcome> {
-    let format = format::of_content(headers)?;
     let bytes = read(state, body).await?;
-    let (state, bytes_count) = (state.clone(), bytes.len());
-    aside(bytes_count, move || parse(&state, format, &bytes)).await?
+    let (state, headers) = (state.clone(), headers.clone());
+    let bytes_count = bytes.len();
+    aside(
+        bytes_count,
+        async move { resource_of(&state, &headers, &bytes) },
+    )
+    .await?
 }
 
-/// Reads a body as a `Binary`: the resource, or any content, which becomes one under `id`. What is
-/// no `Binary` is content whatever its type; only a broken `Binary` must not pass for content.
-pub async fn binary(
+/// The resource that a body holds.
+pub fn resource_of(
     state: &AppState,
     headers: &HeaderMap,
-    body: Body,
+    bytes: &[u8],
+) -> Result<Resource, Outcome> {
+    parse(state, format::of_content(headers)?, bytes)
+}
+
+/// The `Binary` that a body holds: the resource, or any content, which becomes one under `id`. What
+/// is no `Binary` is content whatever its type; only a broken `Binary` must not pass for content.
+pub fn binary_of(
+    state: &AppState,
+    headers: &HeaderMap,
+    bytes: &[u8],
     id: Option<&str>,
 ) -> Result<Resource, Outcome> {
     format::content_mime(headers)?;
     let content_type = content::type_of_sent(headers)?;
     let format = format::of_content(headers).ok();
-    let bytes = read(state, body).await?;
-    let (state, id) = (state.clone(), id.map(ToOwned::to_owned));
-    let bytes_count = bytes.len();
-    let work = move || match format.map(|format| parse(&state, format, &bytes)) {
-        Some(Ok(resource)) if resource.resource_type().name() == "Binary" => Ok(resource),
-        Some(Err(outcome)) if bytes.is_empty() || names_binary(&bytes) => Err(outcome),
-        _ if bytes.is_empty() => Err(empty("content must be sent")),
-        _ => content::wrap(id.as_deref(), &content_type, &bytes),
+    let mut binary = match format.map(|format| parse(state, format, bytes)) {
+        Some(Ok(resource)) if resource.resource_type().name() == "Binary" => resource,
+        Some(Err(outcome)) if bytes.is_empty() || names_binary(bytes) => return Err(outcome),
+        _ if bytes.is_empty() => return Err(empty("content must be sent")),
+        _ => content::wrap(id, &content_type, bytes)?,
     };
-    let mut binary = aside(bytes_count, work).await??;
     content::set_security_context(headers, &mut binary)?;
     Ok(binary)
 }
@@ -95,33 +108,41 @@ fn names_binary(bytes: &[u8]) -> bool {
     has(b"\"Binary\"") || has(b"<Binary")
 }
 
-/// Does work on a body: on this thread when it is small, else on one for blocking work.
+/// Does work on so many bytes: here when they are few, else on a thread for blocking work, with all
+/// that it waits for, so that a large body delays nobody else. It ends when nobody waits for it.
 pub async fn aside<T: Send + 'static>(
     bytes: usize,
-    work: impl FnOnce() -> T + Send + 'static,
+    work: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, Outcome> {
     if bytes <= INLINE_BYTES_MAX {
-        return Ok(work());
+        return Ok(work.await);
     }
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| Outcome::internal(format!("work on a body: {error}")))
+    let (waiting, left) = oneshot::channel::<()>();
+    let runtime = Handle::current();
+    let until_left = async {
+        tokio::select! {
+            done = work => Some(done),
+            _ = left => None,
+        }
+    };
+    let done = tokio::task::spawn_blocking(move || runtime.block_on(until_left)).await;
+    drop(waiting);
+    done.map_err(|error| Outcome::internal(format!("work on a body: {error}")))?
+        .ok_or_else(|| Outcome::internal("work on a body was left"))
 }
 
-/// Reads a body as a patch: JSON Patch or FHIRPath Patch by its content type.
-pub async fn patch(state: &AppState, headers: &HeaderMap, body: Body) -> Result<Patch, Outcome> {
+/// The patch that a body holds: JSON Patch or FHIRPath Patch by its content type.
+pub fn patch_of(state: &AppState, headers: &HeaderMap, bytes: &[u8]) -> Result<Patch, Outcome> {
     let mime = format::content_mime(headers)?;
     if mime == "application/json-patch+json" {
-        let bytes = read(state, body).await?;
-        return json_patch(state, &bytes).map(Patch::Json);
+        return json_patch(state, bytes).map(Patch::Json);
     }
     let format = format::of_content(headers).map_err(|_other| no_patch())?;
-    let bytes = read(state, body).await?;
     let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
     if format == Format::Json && first == Some(&b'[') {
-        return json_patch(state, &bytes).map(Patch::Json);
+        return json_patch(state, bytes).map(Patch::Json);
     }
-    let parameters = parse(state, format, &bytes)?;
+    let parameters = parse(state, format, bytes)?;
     if parameters.resource_type().name() != "Parameters" {
         return Err(no_patch());
     }

@@ -35,6 +35,7 @@ use crate::http::middleware::guard::{Guard, guard};
 use crate::http::middleware::observe::observe;
 use crate::http::middleware::represent::represent;
 use crate::http::state::AppState;
+use crate::server::unparsed::Explained;
 
 /// The router of the server.
 pub(super) fn router(state: &AppState, config: &Config) -> Router {
@@ -180,7 +181,8 @@ pub(super) async fn serve(
         let builder = builder.clone();
         tokio::spawn(async move {
             let _permit = permit;
-            let connection = builder.serve_connection(TokioIo::new(stream), service);
+            let connection =
+                builder.serve_connection(TokioIo::new(Explained::new(stream)), service);
             let connection = watcher.watch(connection.into_owned());
             tokio::select! {
                 ended = connection => if let Err(error) = ended {

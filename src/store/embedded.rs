@@ -41,6 +41,9 @@ use crate::store::{
     Address, HistoryScope, HistoryWindow, Matches, Store, StoreError, StoreGauges, Version,
 };
 
+/// The file with everything but keys.
+const RECORDS_FILE: &str = "records.sqlite";
+
 /// How an embedded store is run.
 #[derive(Clone)]
 pub struct EmbeddedSettings {
@@ -136,7 +139,7 @@ impl EmbeddedStore {
     pub fn open(path: &Path, settings: EmbeddedSettings) -> Result<Self, StoreError> {
         private::directory(path).map_err(|cause| unusable(path, &cause))?;
         let lock = Arc::new(lock(path)?);
-        let records = path.join("records.sqlite");
+        let records = path.join(RECORDS_FILE);
         let keys = path.join("keys.sqlite");
         for file in [&records, &keys] {
             private::file(file).map_err(|cause| unusable(path, &cause))?;
@@ -159,6 +162,11 @@ impl EmbeddedStore {
             short_reads_inline: settings.short_reads_inline,
             body_bytes_max: settings.body_bytes_max,
         })
+    }
+
+    /// Whether there is a store in a directory.
+    pub fn is_in(path: &Path) -> bool {
+        path.join(RECORDS_FILE).is_file()
     }
 
     /// Checks the files and that index entries and stored key lists agree; reads everything.

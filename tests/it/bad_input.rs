@@ -26,6 +26,7 @@ on_both_stores!(
     unknown_types_and_routes,
     wrong_methods,
     a_truncated_compressed_body,
+    a_plus_that_became_a_space_is_told_of,
 );
 
 const JSON: &str = "application/fhir+json";
@@ -252,4 +253,30 @@ async fn a_truncated_compressed_body(backend: Backend) {
         .await;
     answer.assert_refused(400, "structure", "decompressed");
     assert_eq!(server.get("Patient").await.json()["total"], 0);
+}
+
+async fn a_plus_that_became_a_space_is_told_of(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    let instant = "2026-01-31T10:00:00+02:00";
+    for query in [
+        "Patient?_lastUpdated=ge",
+        "Observation?date=",
+        "Observation?date=2020,lt",
+        "Observation?subject:Patient.birthdate=",
+        "Patient?_has:Observation:subject:date=gt",
+        "Observation?code-value-date=a$",
+        "Patient/$everything?start=",
+        "Patient/$everything?_since=",
+        "Patient/_history?_since=",
+        "Patient/_history?_at=",
+    ] {
+        let answer = server.get(&format!("{query}{instant}")).await;
+        answer.assert_refused(400, "structure", "%2B");
+    }
+    let meant = server
+        .get("Observation?date=2026-01-31T10:00:00%2B02:00")
+        .await;
+    assert_eq!(meant.status, 200, "{}", meant.text());
+    let other = server.get("Observation?date=yesterday").await;
+    assert!(!other.text().contains("%2B"), "{}", other.text());
 }

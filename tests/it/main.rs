@@ -5,6 +5,7 @@
 #[macro_use]
 mod support;
 
+mod absent;
 mod bad_input;
 mod batch;
 mod bench;
@@ -40,6 +41,7 @@ mod search;
 mod shown;
 mod store;
 mod transaction;
+mod unparsed;
 mod update;
 mod validation;
 mod vread;

@@ -6,15 +6,17 @@ use axum::extract::{RawQuery, State};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
-use crate::access::Intent;
+use crate::access::{Grant, Intent};
 use crate::api::fhir::locate::Caller;
 use crate::fhir::query;
+use crate::fhir::resource::Resource;
 use crate::http::body;
 use crate::http::middleware::observe::RequestId;
 use crate::http::middleware::represent::traced;
 use crate::http::payload::{Answer, Payload};
 use crate::http::prefer::{Prefer, Return};
 use crate::http::state::AppState;
+use crate::interaction::Context;
 use crate::interaction::batch::{BatchRequest, batch};
 use crate::interaction::bundle::{self as bundles, EntryAnswer, read_bundle};
 use crate::interaction::capabilities;
@@ -30,8 +32,22 @@ pub(crate) async fn bundle(
     sent: Body,
 ) -> Answer {
     let grant = caller.grant(Intent::Bundle)?;
-    let ctx = &caller.state.ctx;
-    let sent = body::resource(&caller.state, &headers, sent).await?;
+    let sent = body::read(&caller.state, sent).await?;
+    let bytes = sent.len();
+    let work = async move {
+        let sent = body::resource_of(&caller.state, &headers, &sent)?;
+        let with_resources = Prefer::of(&headers).asks_for(Return::Representation);
+        carry_out(&caller.state.ctx, &grant, &id, (sent, with_resources)).await
+    };
+    body::aside(bytes, work).await?
+}
+
+async fn carry_out(
+    ctx: &Context,
+    grant: &Grant,
+    id: &RequestId,
+    (sent, with_resources): (Resource, bool),
+) -> Answer {
     if sent.resource_type().name() != "Bundle" {
         let reason = "Only a Bundle (batch or transaction) can be posted to the base; a resource \
                       goes to its type, as in POST Patient.";
@@ -45,7 +61,7 @@ pub(crate) async fn bundle(
         let entries = request.entries.into_iter().collect::<Result<_, _>>()?;
         transaction(
             ctx,
-            &grant,
+            grant,
             TransactionRequest {
                 entries,
                 marks: Vec::new(),
@@ -55,7 +71,7 @@ pub(crate) async fn bundle(
     } else {
         batch(
             ctx,
-            &grant,
+            grant,
             BatchRequest {
                 entries: request.entries,
             },
@@ -63,11 +79,10 @@ pub(crate) async fn bundle(
         .await?
     };
     let trace = |answer| match answer {
-        EntryAnswer::Failed(outcome) => EntryAnswer::Failed(traced(&id, outcome)),
+        EntryAnswer::Failed(outcome) => EntryAnswer::Failed(traced(id, outcome)),
         other => other,
     };
     let answers: Vec<_> = answers.into_iter().map(trace).collect();
-    let with_resources = Prefer::of(&headers).asks_for(Return::Representation);
     let json = bundles::write(ctx, is_transaction, &answers, with_resources);
     Ok(Payload {
         is_record: false,

@@ -68,17 +68,16 @@ async fn shown(
         return Ok(Payload::of_stored(StatusCode::OK, &stored).into_response());
     }
     let bytes = stored.json.len();
-    let work = move || {
+    let work = async move {
         let payload = Payload::of_stored(StatusCode::OK, &stored);
         let binary = stored.resource()?;
         let query = query.unwrap_or_default();
         if content::is_wanted(&headers, &query, content::type_of(&binary)) {
-            content::answer(&binary, payload)
-        } else {
-            Ok(payload.into_response())
+            return Ok(content::answer(&binary, payload)?);
         }
+        Ok(payload.into_response())
     };
-    Ok(body::aside(bytes, work).await??)
+    body::aside(bytes, work).await?
 }
 
 /// PUT.
@@ -89,16 +88,20 @@ pub(crate) async fn update(
     sent: Body,
 ) -> Answer {
     let grant = caller.grant(Intent::Write(address.resource_type))?;
-    let target = (address.resource_type, Some(address.id.as_str()));
-    let resource = writing::received(&caller.state, target, &headers, sent).await?;
-    let condition = conditions::precondition(&headers)?;
-    let request = UpdateRequest {
-        resource,
-        target: Target::Id(address.id),
-        condition,
+    let sent = body::read(&caller.state, sent).await?;
+    let bytes = sent.len();
+    let work = async move {
+        let target = (address.resource_type, Some(address.id.as_str()));
+        let resource = writing::received(&caller.state, target, &headers, &sent)?;
+        let request = UpdateRequest {
+            resource,
+            target: Target::Id(address.id),
+            condition: conditions::precondition(&headers)?,
+        };
+        let written = updating::update(&caller.state.ctx, &grant, request).await?;
+        Ok(writing::answer(&caller.state, &headers, &written))
     };
-    let written = updating::update(&caller.state.ctx, &grant, request).await?;
-    Ok(writing::answer(&caller.state, &headers, &written))
+    body::aside(bytes, work).await?
 }
 
 /// PATCH.
@@ -109,14 +112,19 @@ pub(crate) async fn patch(
     sent: Body,
 ) -> Answer {
     let grant = caller.grant(Intent::Write(address.resource_type))?;
-    let request = PatchRequest {
-        resource_type: address.resource_type,
-        target: Target::Id(address.id),
-        patch: body::patch(&caller.state, &headers, sent).await?,
-        condition: conditions::precondition(&headers)?,
+    let sent = body::read(&caller.state, sent).await?;
+    let bytes = sent.len();
+    let work = async move {
+        let request = PatchRequest {
+            resource_type: address.resource_type,
+            target: Target::Id(address.id),
+            patch: body::patch_of(&caller.state, &headers, &sent)?,
+            condition: conditions::precondition(&headers)?,
+        };
+        let written = patching::patch(&caller.state.ctx, &grant, request).await?;
+        Ok(writing::answer(&caller.state, &headers, &written))
     };
-    let written = patching::patch(&caller.state.ctx, &grant, request).await?;
-    Ok(writing::answer(&caller.state, &headers, &written))
+    body::aside(bytes, work).await?
 }
 
 /// DELETE.

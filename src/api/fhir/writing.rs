@@ -32,14 +32,19 @@ pub(crate) async fn create(
     sent: Body,
 ) -> Answer {
     let grant = caller.grant(Intent::Write(resource_type))?;
-    let resource = received(&caller.state, (resource_type, None), &headers, sent).await?;
-    let if_none_exist = conditions::if_none_exist(&headers, query.as_deref())?;
-    let request = CreateRequest {
-        resource,
-        if_none_exist,
+    let sent = body::read(&caller.state, sent).await?;
+    let bytes = sent.len();
+    let work = async move {
+        let resource = received(&caller.state, (resource_type, None), &headers, &sent)?;
+        let if_none_exist = conditions::if_none_exist(&headers, query.as_deref())?;
+        let request = CreateRequest {
+            resource,
+            if_none_exist,
+        };
+        let written = creating::create(&caller.state.ctx, &grant, request).await?;
+        Ok(answer(&caller.state, &headers, &written))
     };
-    let written = creating::create(&caller.state.ctx, &grant, request).await?;
-    Ok(answer(&caller.state, &headers, &written))
+    body::aside(bytes, work).await?
 }
 
 /// PUT with criteria.
@@ -51,15 +56,19 @@ pub(crate) async fn conditional_update(
     sent: Body,
 ) -> Answer {
     let grant = caller.grant(Intent::Write(resource_type))?;
-    let resource = received(&caller.state, (resource_type, None), &headers, sent).await?;
-    let condition = conditions::precondition(&headers)?;
-    let request = UpdateRequest {
-        resource,
-        target: criteria(query),
-        condition,
+    let sent = body::read(&caller.state, sent).await?;
+    let bytes = sent.len();
+    let work = async move {
+        let resource = received(&caller.state, (resource_type, None), &headers, &sent)?;
+        let request = UpdateRequest {
+            resource,
+            target: criteria(query),
+            condition: conditions::precondition(&headers)?,
+        };
+        let written = updating::update(&caller.state.ctx, &grant, request).await?;
+        Ok(answer(&caller.state, &headers, &written))
     };
-    let written = updating::update(&caller.state.ctx, &grant, request).await?;
-    Ok(answer(&caller.state, &headers, &written))
+    body::aside(bytes, work).await?
 }
 
 /// PATCH with criteria.
@@ -71,14 +80,19 @@ pub(crate) async fn conditional_patch(
     sent: Body,
 ) -> Answer {
     let grant = caller.grant(Intent::Write(resource_type))?;
-    let request = PatchRequest {
-        resource_type,
-        target: criteria(query),
-        patch: body::patch(&caller.state, &headers, sent).await?,
-        condition: conditions::precondition(&headers)?,
+    let sent = body::read(&caller.state, sent).await?;
+    let bytes = sent.len();
+    let work = async move {
+        let request = PatchRequest {
+            resource_type,
+            target: criteria(query),
+            patch: body::patch_of(&caller.state, &headers, &sent)?,
+            condition: conditions::precondition(&headers)?,
+        };
+        let written = patching::patch(&caller.state.ctx, &grant, request).await?;
+        Ok(answer(&caller.state, &headers, &written))
     };
-    let written = patching::patch(&caller.state.ctx, &grant, request).await?;
-    Ok(answer(&caller.state, &headers, &written))
+    body::aside(bytes, work).await?
 }
 
 /// DELETE with criteria.
@@ -102,18 +116,18 @@ fn criteria(query: Option<String>) -> Target {
     Target::Criteria(query.unwrap_or_default())
 }
 
-/// Reads the resource of a create or an update; content that is sent to `Binary` becomes one, under
-/// the id of the URL when there is one.
-pub(crate) async fn received(
+/// The resource of a create or an update; content that is sent to `Binary` becomes one, under the
+/// id of the URL when there is one.
+pub(crate) fn received(
     state: &AppState,
     (resource_type, id): (ResourceType, Option<&str>),
     headers: &HeaderMap,
-    sent: Body,
+    sent: &[u8],
 ) -> Result<Resource, Outcome> {
     if resource_type.name() == "Binary" {
-        return body::binary(state, headers, sent, id).await;
+        return body::binary_of(state, headers, sent, id);
     }
-    let resource = body::resource(state, headers, sent).await?;
+    let resource = body::resource_of(state, headers, sent)?;
     refuse_other_type(&resource, resource_type)?;
     Ok(resource)
 }

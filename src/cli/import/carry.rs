@@ -310,7 +310,13 @@ fn shown(path: &Path) -> String {
 }
 
 fn unreadable(error: &std::io::Error) -> Outcome {
-    Outcome::new(Kind::Malformed, format!("the file cannot be read: {error}"))
+    let hint = if error.kind() == std::io::ErrorKind::NotFound {
+        "; it was removed meanwhile, or is a link to a file that is not there"
+    } else {
+        ""
+    };
+    let text = format!("the file cannot be read: {error}{hint}");
+    Outcome::new(Kind::Malformed, text)
 }
 
 fn not_a_resource(_object: Object) -> Outcome {

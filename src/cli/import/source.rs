@@ -37,15 +37,25 @@ impl Kind {
 }
 
 /// The files below the given paths, sorted, so that every run takes them in the same order.
+///
+/// # Errors
+/// When a path that was named is not there or cannot be imported: nothing is, then. What is found
+/// below a directory and cannot be read is told of when its turn comes.
 pub(super) fn find(paths: &[PathBuf]) -> io::Result<Vec<Source>> {
     let mut found = Vec::new();
     for path in paths {
-        if path.is_dir() {
+        let is_directory = fs::metadata(path)
+            .map_err(|error| absent(path, &error))?
+            .is_dir();
+        if is_directory {
             find_below(path, &mut found)?;
         } else if let Some(kind) = Kind::of(path) {
-            found.push(source(path.clone(), &kind)?);
+            found.push(source(path.clone(), &kind));
         } else {
-            let text = format!("{}: only .json, .ndjson and .gz of these", path.display());
+            let text = format!(
+                "{}: only .json, .ndjson and .gz of these are imported, and directories of them",
+                path.display()
+            );
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
     }
@@ -54,19 +64,36 @@ pub(super) fn find(paths: &[PathBuf]) -> io::Result<Vec<Source>> {
 }
 
 fn find_below(directory: &Path, found: &mut Vec<Source>) -> io::Result<()> {
-    for entry in fs::read_dir(directory)? {
+    let entries = fs::read_dir(directory).map_err(|error| absent(directory, &error))?;
+    for entry in entries {
         let path = entry?.path();
         if path.is_dir() {
             find_below(&path, found)?;
         } else if let Some(kind) = Kind::of(&path) {
-            found.push(source(path, &kind)?);
+            found.push(source(path, &kind));
         }
     }
     Ok(())
 }
 
-fn source(path: PathBuf, kind: &Kind) -> io::Result<Source> {
-    let bytes = fs::metadata(&path)?.len();
+/// The failure that names a path and says what would be right.
+fn absent(path: &Path, error: &io::Error) -> io::Error {
+    let shown = path.display();
+    let text = match (error.kind(), fs::read_link(path)) {
+        (io::ErrorKind::NotFound, Ok(target)) => format!(
+            "{shown}: a link to {}, which is not there; name a file or directory that is",
+            target.display()
+        ),
+        (io::ErrorKind::NotFound, Err(_)) => {
+            format!("{shown}: there is no such file or directory; nothing was imported")
+        }
+        _ => format!("{shown}: {error}"),
+    };
+    io::Error::new(error.kind(), text)
+}
+
+fn source(path: PathBuf, kind: &Kind) -> Source {
+    let bytes = fs::metadata(&path).map_or(0, |found| found.len());
     let name = path
         .file_name()
         .map(|name| name.to_string_lossy().to_ascii_lowercase());
@@ -74,12 +101,12 @@ fn source(path: PathBuf, kind: &Kind) -> io::Result<Source> {
     // Some of Synthea's versions put a number in front.
     let word = name.trim_start_matches(|c: char| !c.is_ascii_alphabetic());
     let is_referred_to = word.starts_with("hospital") || word.starts_with("practitioner");
-    Ok(Source {
+    Source {
         path,
         bytes,
         is_ndjson: kind.is_ndjson,
         is_referred_to,
-    })
+    }
 }
 
 impl Source {

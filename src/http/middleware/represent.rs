@@ -13,11 +13,11 @@ use http::{HeaderValue, StatusCode};
 use crate::fhir::json;
 use crate::fhir::subset::Subset;
 use crate::fhir::xml;
-use crate::http::content;
 use crate::http::format::{Format, View};
 use crate::http::middleware::observe::RequestId;
 use crate::http::payload::{Payload, Rejection};
 use crate::http::state::AppState;
+use crate::http::{body, content};
 use crate::outcome::kind::Kind;
 use crate::outcome::{self, Outcome};
 
@@ -47,7 +47,8 @@ pub async fn represent(State(state): State<AppState>, request: Request, next: Ne
             return refused(&state, &view, &id, outcome);
         }
         let view = payload.view.take().unwrap_or(view);
-        return write(&state, &view, payload)
+        return shown(&state, view, payload)
+            .await
             .unwrap_or_else(|outcome| refused(&state, &View::plain(), &id, outcome));
     }
     let status = response.status();
@@ -118,6 +119,15 @@ fn refused(state: &AppState, view: &View, id: &RequestId, outcome: Outcome) -> R
     response
 }
 
+/// Writes a payload; one that has to be read and written anew takes its time by its size.
+async fn shown(state: &AppState, view: View, payload: Payload) -> Result<Response, Outcome> {
+    let is_as_stored = !view.is_pretty && view.format == Format::Json && view.subset.is_whole();
+    let bytes = payload.json.as_ref().filter(|_| !is_as_stored);
+    let bytes = bytes.map_or(0, Bytes::len);
+    let state = state.clone();
+    body::aside(bytes, async move { write(&state, &view, payload) }).await?
+}
+
 fn write(state: &AppState, view: &View, payload: Payload) -> Result<Response, Outcome> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = payload.status;
@@ -146,10 +156,9 @@ fn write(state: &AppState, view: &View, payload: Payload) -> Result<Response, Ou
 
 /// Stored bytes go out as they are unless the client wants to see them otherwise.
 fn render(state: &AppState, view: &View, subset: &Subset, stored: Bytes) -> Result<Bytes, Outcome> {
-    let is_whole = matches!(subset, Subset::Whole | Subset::Count);
     let shapes = state.ctx.registry.shapes();
     let mut compact = stored;
-    if !is_whole || view.format == Format::Xml {
+    if !subset.is_whole() || view.format == Format::Xml {
         let limits = json::Limits {
             depth_max: usize::MAX,
         };

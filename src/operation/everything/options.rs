@@ -5,6 +5,7 @@
 use crate::access::records::Stored;
 use crate::fhir::date::PartialDate;
 use crate::fhir::instant::Instant;
+use crate::fhir::query;
 use crate::fhir::resource::Resource;
 use crate::fhir::resource_type::ResourceType;
 use crate::operation::listing::{self, REPRESENTATION};
@@ -116,7 +117,8 @@ fn care_time(resource: &Resource, indexer: &Indexer) -> Option<Interval> {
 }
 
 fn read_date(name: &str, value: &str) -> Result<PartialDate, Outcome> {
-    let text = format!("{name} is a date, as in 2020, 2020-01 or 2020-01-31.");
+    let hint = query::plus_hint(value).unwrap_or_default();
+    let text = format!("{name} is a date, as in 2020, 2020-01 or 2020-01-31.{hint}");
     PartialDate::parse(value).ok_or_else(|| malformed(name, &text))
 }
 

@@ -3,6 +3,7 @@
 //! Spec: <https://hl7.org/fhir/R4/search.html#modifiers>.
 
 use crate::conformance::search_parameter::{Component, ParameterKind, SearchParameter};
+use crate::fhir::query;
 use crate::fhir::resource_type::ResourceType;
 use crate::outcome::Issue;
 use crate::search::escape;
@@ -86,7 +87,8 @@ fn positive(
     }
     let refuse = |reason: String| malformed(name, &reason);
     let each = |read: &dyn Fn(&str) -> Result<Condition, String>| {
-        let all: Result<Vec<_>, String> = texts.iter().map(|text| read(text)).collect();
+        let read = |text: &&str| read(text).map_err(|reason| hinted(&reason, text));
+        let all: Result<Vec<_>, String> = texts.iter().map(read).collect();
         all.map_err(refuse)
     };
     match parameter.code.as_str() {
@@ -95,7 +97,10 @@ fn positive(
             Ok(Criterion::Ids(ids.map_err(refuse)?))
         }
         special::LAST_UPDATED => {
-            let read = |text: &&str| special::parse_last_updated(text, now_ms);
+            let read = |text: &&str| {
+                let read = special::parse_last_updated(text, now_ms);
+                read.map_err(|reason| hinted(&reason, text))
+            };
             let dates: Result<Vec<_>, _> = texts.iter().map(read).collect();
             Ok(Criterion::LastUpdated(dates.map_err(refuse)?))
         }
@@ -131,6 +136,13 @@ fn positive(
             })
         }
     }
+}
+
+/// Why a value is refused, with a hint where its time zone has lost its `+`.
+fn hinted(reason: &str, text: &str) -> String {
+    let hint = query::plus_hint(text).unwrap_or_default();
+    let stop = if hint.is_empty() { "" } else { "." };
+    format!("{reason}{stop}{hint}")
 }
 
 /// What lies above or below what references are to.
