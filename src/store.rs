@@ -10,6 +10,7 @@ pub mod metered;
 pub mod mongo;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 
 use crate::fhir::resource_type::ResourceType;
 use crate::search::plan::{Plan, Window};
@@ -53,7 +54,7 @@ pub struct Version {
     /// The data key that seals the body; zeros for a tombstone.
     pub key_id: [u8; 16],
     /// The sealed body; `None` for a tombstone and after erasure.
-    pub body: Option<Vec<u8>>,
+    pub body: Option<Bytes>,
 }
 
 impl Version {
@@ -64,7 +65,7 @@ impl Version {
 
     /// How many bytes its sealed body has.
     pub fn sealed_bytes(&self) -> usize {
-        self.body.as_ref().map_or(0, Vec::len)
+        self.body.as_ref().map_or(0, Bytes::len)
     }
 }
 

@@ -14,8 +14,6 @@ pub struct EmbeddedConfig {
     pub reader_cache_bytes: u32,
     /// Writes that share one commit at most.
     pub group_jobs_max: usize,
-    /// Microseconds a commit waits for more writes to share it, at most.
-    pub group_wait_us_max: u64,
     /// Writes that may wait for the writer before new ones are refused.
     pub queue_jobs_max: u32,
     /// Bytes of the records on disk at most; without it they grow until the disk is full.
@@ -30,7 +28,6 @@ impl Default for EmbeddedConfig {
             writer_cache_bytes: 48 << 20,
             reader_cache_bytes: 8 << 20,
             group_jobs_max: 64,
-            group_wait_us_max: 2_000,
             queue_jobs_max: 1024,
             records_bytes_max: None,
         }

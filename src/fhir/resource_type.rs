@@ -3,8 +3,10 @@
 //! A type travels as its number, which is also what the stores keep: numbers never change.
 //! Spec: <https://hl7.org/fhir/R4/resourcelist.html>.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 /// One of the concrete resource types of R4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,12 +43,7 @@ impl FromStr for ResourceType {
     type Err = UnknownResourceType;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let index = NAMES
-            .binary_search(&text)
-            .map_err(|_absent| UnknownResourceType)?;
-        u16::try_from(index)
-            .map(Self)
-            .map_err(|_too_large| UnknownResourceType)
+        BY_NAME.get(text).copied().ok_or(UnknownResourceType)
     }
 }
 
@@ -55,6 +52,10 @@ impl fmt::Display for ResourceType {
         f.write_str(self.name())
     }
 }
+
+/// The types by name: every reference that is read asks for one.
+static BY_NAME: LazyLock<HashMap<&'static str, ResourceType, foldhash::fast::RandomState>> =
+    LazyLock::new(|| ResourceType::all().map(|one| (one.name(), one)).collect());
 
 #[rustfmt::skip]
 const NAMES: [&str; 146] = [

@@ -231,7 +231,7 @@ pub fn put(
     condition.check(current.as_ref())?;
     resource.set_id(&address.id);
     if let Some(stored) = current.as_ref().filter(|stored| !stored.is_deleted())
-        && stored.resource()?.same_content(&resource)
+        && stored.says_the_same(&mut resource)?
     {
         return Ok(Effect::Unchanged(stored.clone()));
     }

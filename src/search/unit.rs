@@ -5,6 +5,13 @@
 //! logarithms, arbitrary units), the unit is compared as written.
 //! Spec: <https://ucum.org/ucum>, <https://hl7.org/fhir/R4/search.html#quantity>.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::sync::Arc;
+
+use compact_str::CompactString;
+
 use crate::search::decimal::Decimal;
 
 /// The system of UCUM codes.
@@ -19,24 +26,44 @@ const FACTOR_DIGITS_MAX: usize = 12;
 /// Characters of the longest code that is looked at.
 const CODE_BYTES_MAX: usize = 128;
 
+/// Codes whose units a thread remembers. Records say the same few again and again.
+const REMEMBERED_MAX: usize = 512;
+
+/// Between the exponents of a dimension that is written out.
+const SEPARATOR: char = '\u{1f}';
+
+thread_local! {
+    static REMEMBERED: RefCell<HashMap<CompactString, Option<Arc<Unit>>>> = RefCell::default();
+}
+
 /// What a unit measures, and how it is converted to the base units.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unit {
-    /// The exponents of the base units.
-    pub dimension: [i8; DIMENSIONS],
+    /// The exponents of the base units, written out behind one another.
+    pub dimension: CompactString,
     times: Decimal,
     over: u64,
 }
 
-/// How many base units UCUM has.
-pub const DIMENSIONS: usize = 7;
-
 impl Unit {
     /// What a code of UCUM stands for; `None` where it has no exact factor, or is none.
-    pub fn of(code: &str) -> Option<Self> {
+    pub fn of(code: &str) -> Option<Arc<Self>> {
         if code.len() > CODE_BYTES_MAX {
             return None;
         }
+        REMEMBERED.with_borrow_mut(|remembered| {
+            if let Some(known) = remembered.get(code) {
+                return known.clone();
+            }
+            let unit = Self::analyse(code).map(Arc::new);
+            if remembered.len() < REMEMBERED_MAX {
+                remembered.insert(code.into(), unit.clone());
+            }
+            unit
+        })
+    }
+
+    fn analyse(code: &str) -> Option<Self> {
         let analysis = ucum::analyze(code).ok()?;
         if analysis.is_special || analysis.factor <= 0.0 {
             return None;
@@ -46,7 +73,7 @@ impl Unit {
             None => inverse(analysis.factor)?,
         };
         Some(Self {
-            dimension: analysis.dimension.0,
+            dimension: written(analysis.dimension.0),
             times,
             over,
         })
@@ -81,6 +108,15 @@ pub fn metres(code: &str) -> Option<f64> {
     let (unit, metre) = (ucum::analyze(code).ok()?, ucum::analyze("m").ok()?);
     let is_length = !unit.is_special && unit.dimension == metre.dimension;
     (is_length && unit.factor > 0.0).then(|| unit.factor / metre.factor)
+}
+
+fn written(exponents: impl IntoIterator<Item = i8>) -> CompactString {
+    let mut text = CompactString::default();
+    for exponent in exponents {
+        // Writing to a string does not fail.
+        let _written = write!(text, "{SEPARATOR}{exponent}");
+    }
+    text
 }
 
 /// A factor as a decimal, when it is one.

@@ -146,7 +146,6 @@ pub async fn open_store(
             writer_cache_bytes: embedded.writer_cache_bytes,
             reader_cache_bytes: embedded.reader_cache_bytes,
             group_jobs_max: embedded.group_jobs_max,
-            group_wait_us_max: embedded.group_wait_us_max,
             queue_jobs_max: embedded.queue_jobs_max,
             records_bytes_max: embedded.records_bytes_max,
             ..EmbeddedSettings::default()

@@ -30,7 +30,7 @@ use crate::api;
 use crate::config::Config;
 use crate::config::limits::Limits;
 use crate::http::content::X_SECURITY_CONTEXT;
-use crate::http::middleware::admit::admit;
+use crate::http::middleware::admit::Entrance;
 use crate::http::middleware::guard::{Guard, guard};
 use crate::http::middleware::observe::observe;
 use crate::http::middleware::represent::represent;
@@ -41,16 +41,16 @@ use crate::server::unparsed::Explained;
 pub(super) fn router(state: &AppState, config: &Config) -> Router {
     let limits = &config.limits;
     let allowed = Guard::new(state.access, &config.fhir_base(), &config.rest.cors_origins);
-    let room = semaphore(limits.requests_at_once_max);
-    let guarded = from_fn_with_state(allowed, guard);
+    let entrance = Entrance {
+        room: semaphore(limits.requests_at_once_max),
+        guard: allowed.clone(),
+    };
     // One stack and not a layer after another: a router boxes service and future for each layer.
     let around = ServiceBuilder::new()
         .layer(from_fn_with_state(state.clone(), observe))
         .layer(cors(&config.rest.cors_origins))
         .layer(CompressionLayer::new())
-        .layer(from_fn_with_state(state.clone(), represent))
-        .layer(from_fn_with_state(room, admit))
-        .layer(guarded.clone())
+        .layer(from_fn_with_state((state.clone(), entrance), represent))
         .layer(TimeoutLayer::with_status_code(
             StatusCode::GATEWAY_TIMEOUT,
             Duration::from_secs(limits.request_seconds_max),
@@ -63,7 +63,7 @@ pub(super) fn router(state: &AppState, config: &Config) -> Router {
         .route("/fhir/", api::fhir::system())
         .fallback(api::fhir::nothing_here)
         .layer(around);
-    fhir.merge(api::metrics::routes().layer(guarded))
+    fhir.merge(api::metrics::routes().layer(from_fn_with_state(allowed, guard)))
         .with_state(state.clone())
 }
 

@@ -70,8 +70,6 @@ pub struct EmbeddedSettings {
     pub queue_jobs_max: u32,
     /// Writes committed together at most.
     pub group_jobs_max: usize,
-    /// How long the writer waits for as many writes as came together last time, in us.
-    pub group_wait_us_max: u64,
     /// Pages in the write-ahead log from which on it is copied into the file.
     pub checkpoint_pages: u32,
     /// Bytes of a sealed body at most.
@@ -108,7 +106,6 @@ impl Default for EmbeddedSettings {
             short_reads_inline: true,
             queue_jobs_max: 1024,
             group_jobs_max: 64,
-            group_wait_us_max: 2000,
             checkpoint_pages: 16_000,
             body_bytes_max: 256 << 20,
             records_bytes_max: None,
@@ -290,10 +287,10 @@ impl Store for EmbeddedStore {
 
     async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
         let puts = batch.puts.iter();
-        let puts = puts.filter_map(|put| put.version.body.as_ref());
+        let puts = puts.filter_map(|put| put.version.body.as_deref());
         let rewrites = batch.rewrites.iter();
-        let rewrites = rewrites.filter_map(|one| one.body.as_ref().map(|new| &new.body));
-        let longest = puts.chain(rewrites).map(Vec::len).max().unwrap_or(0);
+        let rewrites = rewrites.filter_map(|one| one.body.as_ref().map(|new| new.body.as_slice()));
+        let longest = puts.chain(rewrites).map(<[u8]>::len).max().unwrap_or(0);
         if longest > self.body_bytes_max {
             let limit = self.body_bytes_max;
             let text = format!("a sealed body of {longest} bytes, the store takes {limit}");

@@ -383,7 +383,7 @@ async fn store_patient(store: &dyn Store, keeper: &KeyKeeper, id: &str) -> Owner
     let key = key_of(keeper, owner).await;
     let version = Version {
         key_id: *key.id(),
-        body: Some(sealer().seal(&key, &BINDING, id.as_bytes()).unwrap()),
+        body: Some(sealer().seal(&key, &BINDING, id.as_bytes()).unwrap().into()),
         ..version(&format!("Patient/{id}"), i64::from(owner[0]))
     };
     commit(store, vec![create(&version, &[])]).await.unwrap();

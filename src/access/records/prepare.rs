@@ -72,8 +72,8 @@ fn seal_one(indexer: &Indexer, sealer: &BodySealer, work: Work) -> Result<(Put, 
             version_id: version.version_id,
         };
         let body = sealer.seal(&key, &binding, &bytes);
-        version.body =
-            Some(body.map_err(|error| Outcome::internal(format!("sealing a body: {error}")))?);
+        let body = body.map_err(|error| Outcome::internal(format!("sealing a body: {error}")))?;
+        version.body = Some(body.into());
         version.key_id = *key.id();
         json = bytes.into();
     }

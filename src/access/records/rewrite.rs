@@ -70,7 +70,7 @@ impl Records {
         let mut written = version.clone();
         written.last_updated_ms = last_updated_ms;
         written.key_id = *key.id();
-        written.body = Some(body.clone());
+        written.body = Some(body.clone().into());
         let rewrite = Rewrite {
             read: version.clone(),
             entries,

@@ -1,26 +1,33 @@
-//! Lets in as many requests as are worked on at once, and tells the others to come again.
+//! Lets in who may call, and as many as are worked on at once; tells the others to come again.
 //!
 //! Who waited instead would wait without end when more come than are done, and keep what it sent.
+//! No middleware of its own: each one costs every request a copy of all that is inside it.
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
-use tokio::sync::Semaphore;
+use axum::extract::Request;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::http::payload::Rejection;
+use crate::http::middleware::guard::Guard;
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
 
-/// The middleware; a permit of the semaphore is a request.
-pub async fn admit(State(room): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
-    let Ok(_permit) = room.try_acquire() else {
-        let reason = "The server works on as many requests as it may. Try again shortly.";
-        return Rejection(
-            Outcome::new(Kind::Unavailable, reason).caused_by(&"limits.requests_at_once_max"),
-        )
-        .into_response();
-    };
-    next.run(request).await
+/// What a request passes before anything is done for it.
+#[derive(Debug, Clone)]
+pub struct Entrance {
+    /// A permit of it is a request.
+    pub room: Arc<Semaphore>,
+    /// Who may call.
+    pub guard: Guard,
+}
+
+impl Entrance {
+    /// A place for a request, given back when it is dropped.
+    pub fn admit(&self, request: &Request) -> Result<SemaphorePermit<'_>, Outcome> {
+        self.guard.check(request.uri(), request.headers())?;
+        self.room.try_acquire().map_err(|_full| {
+            let reason = "The server works on as many requests as it may. Try again shortly.";
+            Outcome::new(Kind::Unavailable, reason).caused_by(&"limits.requests_at_once_max")
+        })
+    }
 }

@@ -46,7 +46,8 @@ impl Guard {
         Self((mode == AccessMode::Open).then(|| Arc::new(allowed)))
     }
 
-    fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Outcome> {
+    /// Refuses whoever may not call.
+    pub fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Outcome> {
         self.0
             .as_ref()
             .map_or(Ok(()), |allowed| allowed.check(uri, headers))

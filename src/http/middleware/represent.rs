@@ -14,6 +14,7 @@ use crate::fhir::json;
 use crate::fhir::subset::Subset;
 use crate::fhir::xml;
 use crate::http::format::{Format, View};
+use crate::http::middleware::admit::Entrance;
 use crate::http::middleware::observe::RequestId;
 use crate::http::payload::{Payload, Rejection};
 use crate::http::state::AppState;
@@ -24,8 +25,12 @@ use crate::outcome::{self, Outcome};
 /// Seconds after which a client may try again what the store could not take.
 const RETRY_SECONDS: &str = "2";
 
-/// The middleware.
-pub async fn represent(State(state): State<AppState>, request: Request, next: Next) -> Response {
+/// The middleware; nothing is done for a request that the entrance does not admit.
+pub async fn represent(
+    State((state, entrance)): State<(AppState, Entrance)>,
+    request: Request,
+    next: Next,
+) -> Response {
     let id = request
         .extensions()
         .get::<RequestId>()
@@ -37,6 +42,10 @@ pub async fn represent(State(state): State<AppState>, request: Request, next: Ne
         // The content of a Binary may be what is accepted.
         Err(outcome) if content::may_be_read(&request) => (View::plain(), Some(outcome)),
         Err(outcome) => return refused(&state, &View::plain(), &id, outcome),
+    };
+    let _place = match entrance.admit(&request) {
+        Ok(place) => place,
+        Err(outcome) => return refused(&state, &view, &id, outcome),
     };
     let mut response = next.run(request).await;
     if let Some(Rejection(outcome)) = response.extensions_mut().remove::<Rejection>() {

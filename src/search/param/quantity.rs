@@ -7,6 +7,8 @@
 //! compared as written.
 //! Spec: <https://hl7.org/fhir/R4/search.html#quantity>.
 
+use std::sync::Arc;
+
 use rust_decimal::Decimal as Fixed;
 use smallvec::SmallVec;
 
@@ -45,7 +47,7 @@ pub enum UnitCondition {
         /// The code.
         code: String,
         /// What it stands for, if it is one of UCUM's.
-        unit: Option<Unit>,
+        unit: Option<Arc<Unit>>,
     },
     /// The code or the unit as people read it.
     Named(String),
@@ -226,11 +228,11 @@ impl QuantityCondition {
 
 /// The hash of a tag and what a unit measures.
 fn dimension_hash(tag: &str, unit: &Unit, hasher: &mut Hasher<'_>) -> [u8; 8] {
-    let mut text = compact_str::CompactString::new(tag);
-    for exponent in unit.dimension {
-        text.push(SEPARATOR);
-        text.push_str(&compact_str::format_compact!("{exponent}"));
+    if tag.is_empty() {
+        return hasher.hash8(Domain::Unit, &unit.dimension);
     }
+    let mut text = compact_str::CompactString::new(tag);
+    text.push_str(&unit.dimension);
     hasher.hash8(Domain::Unit, &text)
 }
 
@@ -255,7 +257,7 @@ struct Stored<'a> {
 
 impl<'a> Stored<'a> {
     /// What its code stands for, if it is one of UCUM's.
-    fn ucum(&self) -> Option<Unit> {
+    fn ucum(&self) -> Option<Arc<Unit>> {
         self.code
             .filter(|_| self.system == Some(UCUM))
             .and_then(Unit::of)

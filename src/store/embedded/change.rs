@@ -187,7 +187,7 @@ fn write(
             compartments,
             date_ms,
             keys,
-            version.body
+            version.body.as_deref()
         ])?;
         postings.replace(indexed, &held.entries, entries);
     } else {
@@ -203,7 +203,7 @@ fn write(
             compartments,
             date_ms,
             keys,
-            version.body
+            version.body.as_deref()
         ])?;
         postings.replace(indexed, &Entries::default(), entries);
     }

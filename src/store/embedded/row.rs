@@ -3,6 +3,7 @@
 //! A key list is the keys one behind the other, each behind its length in one byte; compartments
 //! are eight bytes each, big-endian.
 
+use bytes::Bytes;
 use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Row, ToSql};
 
@@ -22,7 +23,7 @@ pub(super) fn version(row: &Row<'_>) -> rusqlite::Result<Version> {
         last_updated_ms: row.get(4)?,
         method: method(row, 5)?,
         key_id: row.get::<_, Option<[u8; 16]>>(6)?.unwrap_or_default(),
-        body: row.get(7)?,
+        body: row.get::<_, Option<Vec<u8>>>(7)?.map(Bytes::from),
     })
 }
 

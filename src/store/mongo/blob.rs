@@ -4,6 +4,7 @@
 //! Whether a body is kept in parts is decided by its length alone, so that a superseded version
 //! finds the parts of the current one it was.
 
+use bytes::Bytes;
 use futures::TryStreamExt;
 use mongodb::bson::doc;
 use mongodb::bson::raw::{RawDocumentBuf, cstr};
@@ -69,7 +70,7 @@ pub(super) async fn complete_one(store: &Inner, found: Found) -> Result<Version,
     let mut version = found.version;
     if let Some(parts) = found.parts {
         let parts = usize::try_from(parts).map_err(|_negative| damaged("p"))?;
-        version.body = read(store, &version, parts).await?;
+        version.body = read(store, &version, parts).await?.map(Bytes::from);
     }
     Ok(version)
 }

@@ -5,6 +5,7 @@
 //! of parts in `blob`; in `res` also `c` compartments, `ds` main date, `k` search keys, and `x` in
 //! a tombstone, which has none of `b`, `p`, `e`, `c`, `ds`, `k`.
 
+use bytes::Bytes;
 use mongodb::bson::raw::{RawArray, RawArrayBuf, RawBinaryRef, RawBsonRef, RawDocument, cstr};
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, RawDocumentBuf};
@@ -282,7 +283,7 @@ impl<'a> Record<'a> {
                 sequence: self.sequence,
                 method: method(self.method).ok_or_else(|| damaged("m"))?,
                 key_id,
-                body: self.body.map(<[u8]>::to_vec),
+                body: self.body.map(Bytes::copy_from_slice),
             },
             parts: self.parts,
         })
@@ -332,7 +333,7 @@ mod tests {
                         sequence,
                         method: Method::Put,
                         key_id,
-                        body: Some(body),
+                        body: Some(body.into()),
                     },
                     entries: Entries {
                         keys: keys.iter().map(|bytes| Key::from_bytes(bytes)).collect(),

@@ -213,7 +213,7 @@ async fn of_many_updates_of_one_version_one_wins(open: OpenStore) {
             let store = Arc::clone(&open.store);
             let old = current.clone();
             let mut new = next(&old);
-            new.body = Some(vec![writer; 9]);
+            new.body = Some(vec![writer; 9].into());
             tokio::spawn(async move {
                 let put = replace(&old, &new, &[key(1, &[writer])]);
                 (commit(&*store, vec![put]).await, new, writer)

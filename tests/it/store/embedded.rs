@@ -130,9 +130,9 @@ async fn erased_bodies_and_keys_leave_the_files() {
     let store = open(directory.path(), |_| {});
     let large = |mark: &str| mark.as_bytes().repeat(4000);
     let mut first = version("Patient/a", 1);
-    first.body = Some(large("first body"));
+    first.body = Some(large("first body").into());
     let mut second = next(&first);
-    second.body = Some(large("second body"));
+    second.body = Some(large("second body").into());
     let searched = key(1, b"erased key value");
     let put = create(&first, std::slice::from_ref(&searched));
     commit(&store, vec![put]).await.unwrap();
@@ -158,7 +158,7 @@ async fn erased_bodies_and_keys_leave_the_files() {
 fn bulk(first: i64, count: i64) -> Vec<Put> {
     let puts = (first..first + count).map(|n| {
         let mut one = version(&format!("Observation/o{n}"), n);
-        one.body = Some(n.to_le_bytes().repeat(600));
+        one.body = Some(n.to_le_bytes().repeat(600).into());
         create(&one, &[key(1, &[7]), key(2, &n.to_be_bytes())])
     });
     puts.collect()
@@ -292,13 +292,13 @@ async fn a_body_over_the_limit_is_too_large() {
     let directory = TempDir::new().unwrap();
     let store = open(directory.path(), |settings| settings.body_bytes_max = 1000);
     let mut one = version("Binary/a", 1);
-    one.body = Some(vec![1; 1001]);
+    one.body = Some(vec![1; 1001].into());
     let refused = commit(&store, vec![create(&one, &[])]).await;
     assert!(
         matches!(refused, Err(StoreError::TooLarge(_))),
         "{refused:?}"
     );
-    one.body = Some(vec![1; 1000]);
+    one.body = Some(vec![1; 1000].into());
     commit(&store, vec![create(&one, &[])]).await.unwrap();
 }
 

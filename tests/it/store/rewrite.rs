@@ -93,7 +93,7 @@ async fn another_body_keeps_the_number_of_the_version(open: OpenStore) {
         .await
         .unwrap();
     let expected = Version {
-        body: Some(b"sealed again".to_vec()),
+        body: Some(b"sealed again".to_vec().into()),
         key_id: key_id(*b"another-owner-", 2),
         last_updated_ms: second.last_updated_ms + 1,
         ..second.clone()

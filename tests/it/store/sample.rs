@@ -44,7 +44,7 @@ pub(crate) fn version(text: &str, sequence: i64) -> Version {
         sequence,
         method: Method::Post,
         key_id: key_id(OWNER, 1),
-        body: Some(format!("sealed {text} version 1").into_bytes()),
+        body: Some(format!("sealed {text} version 1").into_bytes().into()),
     }
 }
 
@@ -57,7 +57,11 @@ pub(crate) fn next(old: &Version) -> Version {
         last_updated_ms: old.last_updated_ms + 1000,
         method: Method::Put,
         key_id: key_id(OWNER, 1),
-        body: Some(format!("sealed {text} version {version_id}").into_bytes()),
+        body: Some(
+            format!("sealed {text} version {version_id}")
+                .into_bytes()
+                .into(),
+        ),
         ..old.clone()
     }
 }

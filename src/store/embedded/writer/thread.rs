@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -31,11 +31,8 @@ pub(super) struct Thread {
     clock: Arc<dyn Clock>,
     contents: Contents,
     group_jobs_max: usize,
-    group_wait_max: Duration,
     purge_interval_ms: i64,
     purged_ms: i64,
-    /// How many writes the last group had.
-    group_jobs_last: usize,
     /// Whether the log still holds what was to be gone, or has grown too large.
     has_log_to_truncate: bool,
     /// Not before this is it tried again.
@@ -65,10 +62,8 @@ impl Thread {
             clock: Arc::clone(&settings.clock),
             contents,
             group_jobs_max: settings.group_jobs_max.max(1),
-            group_wait_max: Duration::from_micros(settings.group_wait_us_max),
             purge_interval_ms: settings.purge_interval_ms,
             purged_ms: i64::MIN,
-            group_jobs_last: 1,
             has_log_to_truncate: false,
             truncate_at: Instant::now(),
             log_path: log_of(path),
@@ -111,23 +106,15 @@ impl Thread {
         self.queue.recv().ok()
     }
 
-    /// The writes that are committed together with `first`, and one that must come behind them.
+    /// The writes that are committed together with `first`, and one that must come behind them:
+    /// what waits already. Waiting for more would keep this thread idle while others prepare
+    /// writes, and those idle while it commits.
     fn gather(&self, mut first: Request) -> (Vec<Request>, Option<Request>) {
-        let begin = Instant::now();
         first.permit = None;
         let mut puts = puts(&first.job);
         let mut group = vec![first];
         while group.len() < self.group_jobs_max && puts < GROUP_PUTS_MAX {
-            let received = match self.queue.try_recv() {
-                Err(TryRecvError::Empty) if group.len() < self.group_jobs_last => {
-                    let rest = self.group_wait_max.saturating_sub(begin.elapsed());
-                    self.queue.recv_timeout(rest)
-                }
-                Err(TryRecvError::Empty) => Err(RecvTimeoutError::Timeout),
-                Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
-                Ok(request) => Ok(request),
-            };
-            let Ok(mut request) = received else {
+            let Ok(mut request) = self.queue.try_recv() else {
                 break;
             };
             if !is_grouped(&request.job) {
@@ -141,7 +128,6 @@ impl Thread {
     }
 
     fn run_group(&mut self, group: Vec<Request>) {
-        self.group_jobs_last = group.len();
         // What a data key was replaced or deleted for must not be undone from the log.
         self.has_log_to_truncate |= self.contents == Contents::Keys
             && group.iter().any(|request| is_replacing(&request.job));
