@@ -14,6 +14,7 @@ mod ready;
 mod report;
 mod run;
 mod search;
+mod shape;
 mod single;
 mod traffic;
 mod workload;
@@ -22,16 +23,20 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use crate::cli::bench::report::Report;
+use crate::cli::bench::shape::SearchArguments;
 use crate::cli::bench::workload::Workload;
 use crate::cli::{Failure, Settings, logging};
 use crate::config::{Config, Overrides};
 
 /// The arguments of the command.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct BenchArguments {
+    #[command(subcommand)]
+    special: Option<Special>,
     /// Where the stores of the run are made: embedded:DIRECTORY or a mongodb:// URI, whose database
     /// only lends its name. They are deleted afterwards [default: a temporary directory].
     #[arg(long)]
@@ -55,6 +60,13 @@ pub(super) struct BenchArguments {
     workloads: Vec<Workload>,
 }
 
+/// What is measured in a way of its own.
+#[derive(Debug, Subcommand)]
+enum Special {
+    /// Every shape of search beside its ceiling, at several sizes of the database.
+    Search(SearchArguments),
+}
+
 /// Runs the command.
 pub(super) fn run(arguments: &BenchArguments) -> Result<(), Failure> {
     let runtime = tokio::runtime::Runtime::new()?;
@@ -72,6 +84,9 @@ pub(super) fn run(arguments: &BenchArguments) -> Result<(), Failure> {
         ..Overrides::default()
     };
     logging::start(&Config::load(None, &overrides)?)?;
+    if let Some(Special::Search(arguments)) = &arguments.special {
+        return runtime.block_on(shape::run(arguments));
+    }
     let report = runtime.block_on(run::run(arguments))?;
     tell(arguments, &report)
 }

@@ -5,6 +5,7 @@
 //! opened resource. Spec: <https://hl7.org/fhir/R4/search.html>.
 
 mod bundle;
+mod choice;
 pub mod collect;
 mod contained;
 mod explain;
@@ -140,7 +141,7 @@ impl Searching<'_> {
         resolve::resolve_all(ctx, grant, &mut queries).await?;
         let driver = self.asked.cursor.as_ref().and_then(|cursor| cursor.driver);
         let compartment = self.request.scope.compartment_predicate(ctx);
-        let matching = Matching::new(ctx, grant, queries, (compartment, driver)).await?;
+        let mut matching = Matching::new(ctx, grant, queries, (compartment, driver)).await?;
         let page_size = self.page_size();
         let shows_matches = page_size > 0 && result.summary != Some(Summary::Count);
         if shows_matches && !result.sort.is_empty() {
@@ -253,7 +254,7 @@ pub async fn find_all(
     refuse_contained(query)?;
     let mut queries = vec![query.clone()];
     resolve::resolve_all(ctx, grant, &mut queries).await?;
-    let matching = Matching::new(ctx, grant, queries, (None, None)).await?;
+    let mut matching = Matching::new(ctx, grant, queries, (None, None)).await?;
     let found = matching.page(ctx, grant, &Walk::of(None, limit)).await?;
     Ok(found.matches)
 }

@@ -3,6 +3,8 @@
 //! The most selective condition drives. Where the kind of a condition does not tell, the caller
 //! has the store count the candidates, up to [`COUNT_LIMIT`], and the smallest drives.
 
+mod between;
+
 use crate::fhir::resource_type::ResourceType;
 use crate::search::hasher::Hasher;
 use crate::search::index::Indexer;
@@ -24,6 +26,15 @@ pub const CANDIDATES_MAX: usize = 3;
 pub struct Lowered {
     type_key: Key,
     conjuncts: Vec<Conjunct>,
+}
+
+/// A condition that may drive.
+#[derive(Debug, Clone)]
+pub struct Contender {
+    /// The plan that walks it and tests nothing.
+    pub plan: Plan,
+    /// Whether it is a range, or several conditions.
+    pub is_wide: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -87,6 +98,7 @@ impl Query {
             let conjunct = lower(criterion, self.resource_type, indexer, &mut hasher);
             lowered.conjuncts.push(conjunct);
         }
+        between::close(&mut lowered.conjuncts, self, indexer);
         lowered
     }
 
@@ -137,7 +149,7 @@ impl Lowered {
 
     /// Plans that are worth counting up to [`COUNT_LIMIT`], in the order in which
     /// [`Lowered::plan`] takes their counts. None where it is clear what drives.
-    pub fn candidates(&self) -> Vec<Plan> {
+    pub fn candidates(&self) -> Vec<Contender> {
         let places = self.candidate_places();
         if places.len() < 2 {
             return Vec::new();
@@ -146,7 +158,10 @@ impl Lowered {
         conjuncts
             .map(|one| {
                 let driver = one.driver.as_ref().unwrap_or(&one.predicate);
-                self.plan_of(driver.clone(), Vec::new())
+                Contender {
+                    plan: self.plan_of(driver.clone(), Vec::new()),
+                    is_wide: one.breadth >= Breadth::Wide,
+                }
             })
             .collect()
     }

@@ -254,8 +254,10 @@ impl Store for EmbeddedStore {
         examined_max: usize,
     ) -> Result<Option<u64>, StoreError> {
         if self.short_reads_inline && find::is_short_count(plan, limit) {
-            let count = |db: &_| find::count(db, plan, (limit, examined_max));
-            return self.records.run_here(count).await;
+            let count = |db: &_| find::begin_count(db, plan, limit);
+            if let Some(counted) = self.records.run_here(count).await? {
+                return Ok(Some(counted));
+            }
         }
         let plan = plan.clone();
         self.records

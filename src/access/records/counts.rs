@@ -7,10 +7,14 @@ use moka::sync::Cache;
 use crate::access::Grant;
 use crate::access::records::Records;
 use crate::outcome::Outcome;
+use crate::search::lower::COUNT_LIMIT;
 use crate::search::plan::{Plan, Predicate};
 
 /// Drivers that are remembered, of some 100 bytes each.
 const DRIVERS_MAX: u64 = 10_000;
+
+/// Alternatives of a driver that is remembered.
+const PARTS_MAX: usize = 4;
 
 /// How long they are: until then a search may walk a driver that is no longer the best.
 const KEPT: Duration = Duration::from_secs(30);
@@ -34,15 +38,24 @@ impl Records {
         plan: &Plan,
         limit: u64,
     ) -> Result<u64, Outcome> {
-        // Alternatives may be thousands of keys: too much to remember.
-        let is_small = matches!(plan.driver, Predicate::Key(_) | Predicate::Range(_));
+        let is_small = is_small(&plan.driver);
         if let Some(counted) = self.counts.0.get(&plan.driver).filter(|_| is_small) {
             return Ok(counted);
         }
         let counted = self.count(grant, plan, limit).await?;
-        if is_small {
+        // What stopped at the limit of this search says too little for others.
+        if is_small && (counted < limit || limit >= COUNT_LIMIT) {
             self.counts.0.insert(plan.driver.clone(), counted);
         }
         Ok(counted)
+    }
+}
+
+/// Alternatives may be thousands of keys: too much to remember.
+fn is_small(driver: &Predicate) -> bool {
+    match driver {
+        Predicate::Key(_) | Predicate::Range(_) => true,
+        Predicate::Or(any) => any.len() <= PARTS_MAX,
+        _ => false,
     }
 }

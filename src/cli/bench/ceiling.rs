@@ -3,6 +3,8 @@
 //! A process of its own, like the server beside which it is measured. Plans are made on the first
 //! request for each query and kept, so that nothing but walking and opening is measured.
 
+mod by_hand;
+
 use std::collections::HashMap;
 use std::io::Write;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -15,6 +17,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use tokio::net::TcpListener;
 
+use crate::access::records::Stored;
 use crate::access::{Grant, Intent, Session, check};
 use crate::cli::Failure;
 use crate::cli::bench::search::PAGE;
@@ -39,7 +42,10 @@ struct Ceiling {
 }
 
 /// A failure only has to be seen: the run ends with it.
-type Answer = Result<Bytes, (StatusCode, String)>;
+type Refused = (StatusCode, String);
+
+/// What is sent, or why nothing is.
+type Answer = Result<Bytes, Refused>;
 
 /// Serves until it is told to stop.
 pub(super) async fn serve(config: &Config) -> Result<(), Failure> {
@@ -54,6 +60,10 @@ pub(super) async fn serve(config: &Config) -> Result<(), Failure> {
         .route("/constant", get(async move || constant.clone()))
         .route("/fhir/{type}/{id}", get(read))
         .route("/fhir/{type}", get(find))
+        .route("/by-hand/chain", get(by_hand::chain))
+        .route("/by-hand/has", get(by_hand::has))
+        .route("/by-hand/whole", get(by_hand::whole))
+        .route("/by-hand/chart", get(by_hand::chart))
         .with_state(state);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
@@ -101,15 +111,20 @@ async fn find(
         bytes_max: usize::MAX,
     };
     let page = records.find(&state.grant, &plan, &window).await;
-    let mut body = Vec::new();
-    for stored in page.map_err(failed)?.matches {
+    Ok(bodies(&page.map_err(failed)?.matches))
+}
+
+/// Documents one behind the other.
+fn bodies(matches: &[Stored]) -> Bytes {
+    let mut body = Vec::with_capacity(matches.iter().map(|one| one.json.len()).sum());
+    for stored in matches {
         body.extend_from_slice(&stored.json);
     }
-    Ok(body.into())
+    body.into()
 }
 
 impl Ceiling {
-    async fn plan(&self, name: &str, text: &str) -> Result<Arc<Plan>, (StatusCode, String)> {
+    async fn plan(&self, name: &str, text: &str) -> Result<Arc<Plan>, Refused> {
         let key = format!("{name}?{text}");
         let known = self
             .plans
@@ -125,7 +140,10 @@ impl Ceiling {
         let lowered = query.map_err(failed)?.lower(&self.ctx.records.indexer());
         let mut counts = Vec::new();
         for candidate in lowered.candidates() {
-            let counted = self.ctx.records.count(&self.grant, &candidate, COUNT_LIMIT);
+            let counted = self
+                .ctx
+                .records
+                .count(&self.grant, &candidate.plan, COUNT_LIMIT);
             counts.push(counted.await.map_err(failed)?);
         }
         let plan = Arc::new(lowered.plan(&counts));
@@ -135,11 +153,11 @@ impl Ceiling {
     }
 }
 
-fn nothing() -> (StatusCode, String) {
+fn nothing() -> Refused {
     (StatusCode::NOT_FOUND, "nothing here".to_owned())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn failed(outcome: Outcome) -> (StatusCode, String) {
+fn failed(outcome: Outcome) -> Refused {
     (StatusCode::INTERNAL_SERVER_ERROR, outcome.to_string())
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use crate::cli::Failure;
-use crate::cli::generate::{self, GenerateSettings};
+use crate::cli::generate::{self, GenerateSettings, GeneratedBundle};
 
 /// Entries of a bundle.
 pub(super) const BUNDLE_ENTRIES: usize = 500;
@@ -30,45 +30,89 @@ pub(super) struct Material {
 
 /// Generates patients and cuts them into bundles of [`BUNDLE_ENTRIES`] entries.
 pub(super) fn make(patients: u64) -> Result<Material, Failure> {
-    let settings = GenerateSettings {
-        patients,
-        seed: SEED,
-    };
     let mut material = Material {
         shared: Vec::new(),
         bundles: Vec::new(),
         sizes: Vec::new(),
         resources: 0,
     };
-    let mut waiting = Vec::new();
+    material.resources = each(patients, &mut |part| {
+        match part {
+            Part::Shared(made) => material.shared.push((made.file_name, made.json.into())),
+            Part::Patients(entries) => material.add(&entries)?,
+        }
+        Ok(())
+    })?;
+    Ok(material)
+}
+
+/// Generates patients and writes the bundles as files for `vesta import`, one after another; says
+/// how many resources there are.
+pub(super) fn write(patients: u64, directory: &Path) -> Result<usize, Failure> {
+    let mut number = 0_u32;
+    each(patients, &mut |part| {
+        match part {
+            Part::Shared(made) => fs::write(directory.join(&made.file_name), &made.json)?,
+            Part::Patients(entries) => {
+                let path = directory.join(format!("patients-{number:05}.json"));
+                fs::write(path, bundle_of(&entries)?)?;
+                number += 1;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// What is generated.
+enum Part {
+    /// What patients refer to by identifier.
+    Shared(GeneratedBundle),
+    /// Entries of patients, of [`BUNDLE_ENTRIES`] at most.
+    Patients(Vec<Value>),
+}
+
+/// Generates bundles; says how many resources are in them.
+fn each(
+    patients: u64,
+    take: &mut dyn FnMut(Part) -> Result<(), Failure>,
+) -> Result<usize, Failure> {
+    let settings = GenerateSettings {
+        patients,
+        seed: SEED,
+    };
+    let (mut waiting, mut shared, mut resources) = (Vec::new(), 0, 0);
     generate::generate(&settings, &mut |made| {
         let mut bundle: Value = serde_json::from_slice(&made.json)?;
         let entries = bundle.get_mut("entry").and_then(Value::as_array_mut);
         let mut entries = entries.map(std::mem::take).unwrap_or_default();
-        material.resources += entries.len();
-        if material.shared.len() < 2 {
-            material.shared.push((made.file_name, made.json.into()));
-            return Ok::<(), Failure>(());
+        resources += entries.len();
+        if shared < 2 {
+            shared += 1;
+            return take(Part::Shared(made));
         }
         refer_by_id(&mut entries);
         waiting.extend(entries);
         while waiting.len() >= BUNDLE_ENTRIES {
             let rest = waiting.split_off(BUNDLE_ENTRIES);
-            material.add(&std::mem::replace(&mut waiting, rest))?;
+            take(Part::Patients(std::mem::replace(&mut waiting, rest)))?;
         }
-        Ok(())
+        Ok::<(), Failure>(())
     })?;
     if !waiting.is_empty() {
-        material.add(&waiting)?;
+        take(Part::Patients(waiting))?;
     }
-    Ok(material)
+    Ok(resources)
+}
+
+fn bundle_of(entries: &[Value]) -> Result<Vec<u8>, Failure> {
+    let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": entries});
+    Ok(serde_json::to_vec(&bundle)?)
 }
 
 impl Material {
     fn add(&mut self, entries: &[Value]) -> Result<(), Failure> {
         self.sizes.push(entries.len());
-        let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": entries});
-        self.bundles.push(serde_json::to_vec(&bundle)?.into());
+        self.bundles.push(bundle_of(entries)?.into());
         Ok(())
     }
 

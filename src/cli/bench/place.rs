@@ -10,6 +10,8 @@ use crate::config::Config;
 pub(super) struct Place {
     directory: PathBuf,
     kind: Kind,
+    /// Whether words are indexed.
+    has_words: bool,
 }
 
 enum Kind {
@@ -46,7 +48,50 @@ impl Place {
         };
         let directory = parent.join(name);
         fs::create_dir_all(&directory)?;
-        Ok(Self { directory, kind })
+        Ok(Self {
+            directory,
+            kind,
+            has_words: false,
+        })
+    }
+
+    /// The same with words indexed, for searches by them.
+    pub(super) fn with_words(mut self) -> Self {
+        self.has_words = true;
+        self
+    }
+
+    /// Whether words are indexed.
+    pub(super) fn has_words(&self) -> bool {
+        self.has_words
+    }
+
+    /// Gives the server what was imported: a copy of the files, of which it says the bytes. A
+    /// database is shared, since reading it takes no process of its own.
+    pub(super) fn copy_imported(&self) -> Result<Option<u64>, Failure> {
+        let Kind::Embedded = self.kind else {
+            return Ok(None);
+        };
+        let [from, to] =
+            [Role::Imported, Role::Server].map(|role| self.directory.join(role.name()));
+        fs::create_dir_all(&to)?;
+        let mut bytes = 0;
+        for entry in fs::read_dir(from)? {
+            let entry = entry?;
+            if entry.file_type()?.is_file() {
+                bytes += fs::copy(entry.path(), to.join(entry.file_name()))?;
+            }
+        }
+        fs::copy(self.key_file(Role::Imported), self.key_file(Role::Server))?;
+        Ok(Some(bytes))
+    }
+
+    /// The store of a server that has what was imported; see [`Place::copy_imported`].
+    pub(super) fn copied_role(&self) -> Role {
+        match self.kind {
+            Kind::Embedded => Role::Server,
+            Kind::Mongo { .. } => Role::Imported,
+        }
     }
 
     /// The kind of store, for the report.

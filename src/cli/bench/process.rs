@@ -39,8 +39,8 @@ pub(super) struct Memory {
 
 impl Process {
     /// Starts a server on a free port and waits until it says that it listens.
-    pub(super) fn server(place: &Place) -> Result<Self, Failure> {
-        let mut command = command(place, Role::Server)?;
+    pub(super) fn server(place: &Place, role: Role) -> Result<Self, Failure> {
+        let mut command = command(place, role)?;
         command.args(["serve", "--access", "open", "--listen", "127.0.0.1:0"]);
         Self::start(&mut command)
     }
@@ -148,6 +148,7 @@ fn command(place: &Place, role: Role) -> Result<Command, Failure> {
     command
         .env("VESTA_STORE", place.store(role))
         .env("VESTA_KEYS__FILE", place.key_file(role))
+        .env("VESTA_SEARCH__WORDS", place.has_words().to_string())
         .env("VESTA_LOG", "warn")
         .stdin(Stdio::null());
     Ok(command)

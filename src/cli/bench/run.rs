@@ -86,7 +86,7 @@ impl<'a> Run<'a> {
         let ready = Ready::read(&place.config(Role::Imported), material.resources).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let bare = open::open_store(&place.config(Role::Bare), &clock).await?;
-        let server = Process::server(place)?;
+        let server = Process::server(place, Role::Server)?;
         report.remember("empty, idle", server.memory());
         Ok(Self {
             arguments,
@@ -240,7 +240,7 @@ impl<'a> Run<'a> {
         for _ in 0..STARTS {
             self.server.stop().await?;
             let started = Instant::now();
-            self.server = Process::server(self.place)?;
+            self.server = Process::server(self.place, Role::Server)?;
             send_alone(self.server.address(), Call::get(path.clone())).await?;
             let mut one = Sample::whole(started.elapsed().as_secs_f64());
             one.cpu_s = self.server.cpu_s();

@@ -280,7 +280,7 @@ impl Gathering<'_> {
             let Ok(query) = parse_pairs(self.ctx, one, &pairs, Strictness::Strict) else {
                 continue;
             };
-            let matching = self.matching(vec![query]).await?;
+            let mut matching = self.matching(vec![query]).await?;
             let found = matching
                 .page(self.ctx, self.grant, &Walk::of(None, 1))
                 .await?;

@@ -2,6 +2,7 @@
 //!
 //! Several queries, each on a type of its own, are one walk. Nothing here knows of pages' links.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::access::Grant;
@@ -11,10 +12,11 @@ use crate::fhir::resource::Resource;
 use crate::fhir::resource_type::ResourceType;
 use crate::interaction::Context;
 use crate::interaction::fill::Filling;
+use crate::interaction::search::choice;
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
 use crate::search::cursor::Cursor;
-use crate::search::lower::{COUNT_LIMIT, Lowered};
+use crate::search::lower::Lowered;
 use crate::search::plan::{Order, Plan, Predicate, Window};
 use crate::search::query::{Query, ResultOptions, Summary, Total};
 use crate::store::sealed_bytes;
@@ -28,6 +30,8 @@ pub(super) struct Matching {
     pub(super) driver: Option<u8>,
     /// How many candidates each choice had, as far as they were counted.
     pub(super) counts: Vec<u64>,
+    /// What there is to choose from when the plan finds little; see [`choice`].
+    open: Option<Lowered>,
     /// How many candidates the store has examined so far.
     pub(super) examined: AtomicUsize,
 }
@@ -71,8 +75,8 @@ impl Walk {
     }
 }
 
-/// Up to this many candidates are looked at for a total that nobody asked for.
-const TOTAL_CANDIDATES_MAX: u64 = 250;
+/// Candidates of a broad condition that are looked at before others are counted.
+const PROBED_MAX: usize = 256;
 
 impl Matching {
     /// Plans queries whose relations are resolved. `restriction` holds for every match; `driver`
@@ -105,29 +109,45 @@ impl Matching {
                 driver,
                 counts: Vec::new(),
                 examined: AtomicUsize::default(),
+                open: None,
             });
         }
-        let (mut plans, mut counts) = (Vec::with_capacity(all.len()), Vec::new());
+        let mut settled = Vec::with_capacity(all.len());
         for lowered in &all {
-            counts.clear();
-            for candidate in lowered.candidates() {
-                // Ranges differ from search to search, so that counting them is seldom spared.
-                let is_range = matches!(candidate.driver, Predicate::Range(_));
-                if is_range && counts.iter().any(|counted| *counted < COUNT_LIMIT) {
-                    break;
-                }
-                let counted = ctx.records.count_roughly(grant, &candidate, COUNT_LIMIT);
-                counts.push(counted.await?);
-            }
-            plans.push(lowered.plan(&counts));
+            settled.push(choice::settle(ctx, grant, lowered, all.len() == 1).await?);
         }
-        let driver = (all.len() == 1 && !counts.is_empty()).then(|| Lowered::smallest(&counts));
+        let is_one = settled.len() == 1;
+        let open = settled.iter().any(|one| one.is_open && is_one);
+        let counts = match settled.last() {
+            Some(last) => last.counts.clone(),
+            None => Vec::new(),
+        };
         Ok(Self {
             queries,
-            plan: Plan::union(plans),
-            driver,
+            driver: (is_one && !counts.is_empty() && !open).then(|| Lowered::smallest(&counts)),
+            plan: Plan::union(settled.into_iter().map(|one| one.plan).collect()),
             counts,
             examined: AtomicUsize::default(),
+            open: all.pop().filter(|_| open),
+        })
+    }
+
+    /// Chooses for good what is walked.
+    async fn settle(&mut self, ctx: &Context, grant: &Grant) -> Result<(), Outcome> {
+        if let Some(lowered) = self.open.take() {
+            let settled = choice::settle(ctx, grant, &lowered, false).await?;
+            self.driver = Some(Lowered::smallest(&settled.counts));
+            self.counts = settled.counts;
+            self.plan = settled.plan;
+        }
+        Ok(())
+    }
+
+    /// What to walk when all matches are wanted.
+    async fn whole_plan(&self, ctx: &Context, grant: &Grant) -> Result<Cow<'_, Plan>, Outcome> {
+        Ok(match &self.open {
+            Some(lowered) => Cow::Owned(choice::settle(ctx, grant, lowered, false).await?.plan),
+            None => Cow::Borrowed(&self.plan),
         })
     }
 
@@ -143,6 +163,7 @@ impl Matching {
             driver: None,
             counts: Vec::new(),
             examined: AtomicUsize::default(),
+            open: None,
         }
     }
 
@@ -215,7 +236,7 @@ impl Matching {
 
     /// Walks until the page is full.
     pub(super) async fn page(
-        &self,
+        &mut self,
         ctx: &Context,
         grant: &Grant,
         walk: &Walk,
@@ -237,7 +258,11 @@ impl Matching {
         let mut room = Filling::new(walk.page_size, walk.bytes_max);
         let mut examined = 0;
         loop {
-            let found = self.step(ctx, grant, &window, true).await?;
+            let mut part = window.clone();
+            if self.open.is_some() {
+                part.examined_max = PROBED_MAX.min(window.examined_max);
+            }
+            let found = self.step(ctx, grant, (&self.plan, &part), true).await?;
             examined += found.found;
             for stored in found.matches {
                 if !self.holds(ctx, &stored)? {
@@ -253,6 +278,11 @@ impl Matching {
             if found.is_last {
                 page.room = Some(room);
                 return Ok(page);
+            }
+            if self.open.is_some() && found.stopped_at.is_some() {
+                self.settle(ctx, grant).await?;
+                window.after = found.stopped_at;
+                continue;
             }
             if found.stopped_at.is_some() || examined > window.examined_max {
                 return Err(too_costly(window.examined_max));
@@ -280,9 +310,10 @@ impl Matching {
             examined_max: limits.examined_max,
             bytes_max: limits.page_bytes_max.max(1),
         };
+        let plan = self.whole_plan(ctx, grant).await?;
         let (mut visited, mut examined) = (0, 0);
         loop {
-            let found = self.step(ctx, grant, &window, is_opened).await?;
+            let found = self.step(ctx, grant, (&plan, &window), is_opened).await?;
             window.after = found.last.or(window.after);
             examined += found.found;
             for stored in found.matches {
@@ -308,15 +339,15 @@ impl Matching {
         &self,
         ctx: &Context,
         grant: &Grant,
-        window: &Window,
+        (plan, window): (&Plan, &Window),
         is_opened: bool,
     ) -> Result<Page, Outcome> {
         if is_opened {
-            let page = ctx.records.find(grant, &self.plan, window).await?;
+            let page = ctx.records.find(grant, plan, window).await?;
             self.examined.fetch_add(page.examined, Ordering::Relaxed);
             return Ok(page);
         }
-        let found = ctx.records.find_sealed(grant, &self.plan, window).await?;
+        let found = ctx.records.find_sealed(grant, plan, window).await?;
         self.examined.fetch_add(found.examined, Ordering::Relaxed);
         let (count, last) = (found.versions.len(), found.versions.last());
         let last = last.map(|version| version.sequence);
@@ -358,7 +389,8 @@ impl Matching {
         if !self.needs_verification() {
             let examined_max = ctx.settings.limits.examined_max;
             let most = (limit, examined_max);
-            let counted = ctx.records.count_within(grant, &self.plan, most).await?;
+            let plan = self.whole_plan(ctx, grant).await?;
+            let counted = ctx.records.count_within(grant, &plan, most).await?;
             return counted.ok_or_else(|| too_costly(examined_max));
         }
         let mut counted = 0;
@@ -389,23 +421,15 @@ impl Matching {
         match result.total {
             Some(Total::None) => Ok(None),
             _ if !page.has_more => Ok(u64::try_from(page.matches.len()).ok()),
-            None if !self.is_cheap_to_count(ctx, grant).await? => Ok(None),
+            None if !self.is_cheap_to_count() => Ok(None),
             _ => self.total(ctx, grant, result).await,
         }
     }
 
     /// Without a residual the index alone tells the total; else every candidate is looked at, which
-    /// for many of them costs more than the page and is left to those who ask for it.
-    async fn is_cheap_to_count(&self, ctx: &Context, grant: &Grant) -> Result<bool, Outcome> {
-        if self.plan.residual == Predicate::All && !self.needs_verification() {
-            return Ok(true);
-        }
-        let walked = Plan {
-            residual: Predicate::All,
-            ..self.plan.clone()
-        };
-        let candidates = ctx.records.count_roughly(grant, &walked, COUNT_LIMIT);
-        Ok(candidates.await? <= TOTAL_CANDIDATES_MAX)
+    /// costs more than the page and is left to those who ask for it.
+    fn is_cheap_to_count(&self) -> bool {
+        self.open.is_none() && self.plan.residual == Predicate::All && !self.needs_verification()
     }
 
     /// How many match: exact up to a limit, or as far as the client wants it. None where finding

@@ -47,16 +47,62 @@ fn the_smallest_count_drives() {
     assert!(
         candidates
             .iter()
-            .all(|plan| plan.residual == Predicate::All)
+            .all(|one| one.plan.residual == Predicate::All)
     );
     for place in 0..3 {
         let mut counts = [1000; 3];
         counts[place] = 7;
-        assert_eq!(lowered.plan(&counts).driver, candidates[place].driver);
+        assert_eq!(lowered.plan(&counts).driver, candidates[place].plan.driver);
     }
     // Equality before ranges, as long as nothing is known.
-    assert_eq!(lowered.plan(&[]).driver, candidates[0].driver);
-    assert!(matches!(candidates[2].driver, Predicate::Range(_)));
+    assert_eq!(lowered.plan(&[]).driver, candidates[0].plan.driver);
+    assert!(matches!(candidates[2].plan.driver, Predicate::Range(_)));
+}
+
+#[test]
+fn what_occurs_once_is_single() {
+    let registry = indexer().registry();
+    for (name, code, is_single) in [
+        ("Patient", "birthdate", true),
+        ("Patient", "gender", true),
+        ("Observation", "date", true),
+        ("Observation", "value-quantity", true),
+        ("Observation", "combo-value-quantity", false),
+        ("Patient", "family", false),
+        ("Goal", "target-date", false),
+    ] {
+        let parameter = registry.search_parameter(resource_type(name), code);
+        let program = parameter.unwrap().expression.as_ref().unwrap();
+        let found = program.is_single(registry.shapes());
+        assert_eq!(found, is_single, "{name}:{code}");
+    }
+}
+
+#[test]
+fn two_bounds_on_a_date_drive_as_one() {
+    let closed = lowered("Patient", "gender=male&birthdate=ge1950&birthdate=lt1960");
+    let candidates = closed.candidates();
+    assert_eq!(candidates.len(), 2);
+    let near = parse_query("Patient", "birthdate=1950").unwrap();
+    let near = near.lower(indexer()).plan(&[]).driver;
+    let Predicate::Range(near) = near else {
+        panic!("a year is one range")
+    };
+    let Predicate::Or(ranges) = &candidates[1].plan.driver else {
+        panic!("narrow and wide values")
+    };
+    assert!(
+        ranges
+            .iter()
+            .any(|one| matches!(one, Predicate::Range(range)
+        if range.low < near.low && range.high > near.high && range.tail.is_some()))
+    );
+    // Both bounds are tested all the same.
+    let plan = closed.plan(&[1000, 1]);
+    assert!(matches!(&plan.residual, Predicate::And(all) if all.len() == 3));
+    // What may have several values may meet each bound by another one.
+    let several = lowered("Goal", "target-date=ge1950&target-date=lt1960");
+    assert_eq!(several.candidates().len(), 2);
 }
 
 #[test]

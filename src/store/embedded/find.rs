@@ -6,9 +6,9 @@
 use rusqlite::{CachedStatement, Connection};
 
 use crate::search::key::{Entries, Key};
-use crate::search::plan::{Candidate, KeyRange, Order, Plan, Predicate, Window};
+use crate::search::plan::{Candidate, Order, Plan, Predicate, Window};
 use crate::store::embedded::reader::in_snapshot;
-use crate::store::embedded::source::{self, Candidates, Reading};
+use crate::store::embedded::source::{self, Candidates, PostingsMax, Reading};
 use crate::store::embedded::walk::Bounds;
 use crate::store::embedded::{row, single};
 use crate::store::{Matches, StoreError, sealed_bytes};
@@ -18,6 +18,12 @@ const BEGUN_EXAMINED_MAX: usize = 256;
 
 /// Rows that [`begin`] reads before its first candidate, and a short count in all, at most.
 const BEGUN_ROWS_MAX: usize = 1024;
+
+/// Rows that a short count reads at most, those among them that it does not count.
+const COUNTED_ROWS_MAX: usize = 4096;
+
+/// Alternatives that are counted one by one at most, rather than merged.
+const COUNTED_PARTS_MAX: usize = 8;
 
 /// Postings read at first when not every candidate matches.
 const TESTED_CHUNK_ROWS: usize = 64;
@@ -60,14 +66,21 @@ pub(super) fn begin(db: &Connection, plan: &Plan, window: &Window) -> Result<Beg
     Ok(Begun::Rest(matches, rest))
 }
 
-/// Whether a count takes no longer than reading a few versions does.
+/// Counts as long as it takes no longer than reading a few versions does; `None` when it does.
+pub(super) fn begin_count(
+    db: &Connection,
+    plan: &Plan,
+    limit: u64,
+) -> Result<Option<u64>, StoreError> {
+    match &plan.driver {
+        Predicate::Key(key) => count_key(db, key, limit).map(Some),
+        driver => count_distinct(db, driver, (limit, COUNTED_ROWS_MAX)),
+    }
+}
+
+/// Whether [`begin_count`] can count it.
 pub(super) fn is_short_count(plan: &Plan, limit: u64) -> bool {
-    let is_short = match &plan.driver {
-        Predicate::Key(_) => true,
-        Predicate::Range(range) => range.tail.is_none(),
-        _ => false,
-    };
-    is_short && plan.residual == Predicate::All && limit <= BEGUN_ROWS_MAX as u64
+    is_countable(&plan.driver) && plan.residual == Predicate::All && limit <= BEGUN_ROWS_MAX as u64
 }
 
 /// The matches of a plan within a window; `None` when more than `rows_max` rows would have to be
@@ -126,7 +139,9 @@ pub(super) fn count(
     }
     match (&plan.driver, &plan.residual) {
         (Predicate::Key(key), Predicate::All) => count_key(db, key, limit).map(Some),
-        (Predicate::Range(range), Predicate::All) => count_range(db, range, limit).map(Some),
+        (driver, Predicate::All) if is_countable(driver) => {
+            count_distinct(db, driver, (limit, usize::MAX))
+        }
         _ => in_snapshot(db, |db| {
             let everything = Extent {
                 bounds: Bounds {
@@ -293,12 +308,52 @@ fn count_key(db: &Connection, key: &Key, limit: u64) -> Result<u64, StoreError> 
     Ok(count)
 }
 
-fn count_range(db: &Connection, range: &KeyRange, limit: u64) -> Result<u64, StoreError> {
+/// Whether a driver is a key, a range, or a few of these.
+fn is_countable(driver: &Predicate) -> bool {
+    match driver {
+        Predicate::Key(_) | Predicate::Range(_) => true,
+        Predicate::Or(any) => any.len() <= COUNTED_PARTS_MAX && any.iter().all(is_posting),
+        _ => false,
+    }
+}
+
+fn is_posting(predicate: &Predicate) -> bool {
+    matches!(predicate, Predicate::Key(_) | Predicate::Range(_))
+}
+
+/// How many resources have a key in one of some ranges, up to `limit`; `None` when more than
+/// `rows_max` rows of a range would have to be read.
+fn count_distinct(
+    db: &Connection,
+    driver: &Predicate,
+    (limit, rows_max): (u64, usize),
+) -> Result<Option<u64>, StoreError> {
     let mut distinct =
         std::collections::HashSet::with_hasher(foldhash::fast::RandomState::default());
-    source::postings_in(db, range, usize::MAX, |sequence| {
+    let mut add = |sequence| {
         distinct.insert(sequence);
         (distinct.len() as u64) < limit
-    })?;
-    Ok(distinct.len() as u64)
+    };
+    let parts = match driver {
+        Predicate::Or(any) => any.as_slice(),
+        one => std::slice::from_ref(one),
+    };
+    for part in parts {
+        let is_whole = match part {
+            Predicate::Key(key) => source::postings_of(db, key, &mut add)?,
+            Predicate::Range(range) => {
+                let most = PostingsMax {
+                    read: rows_max,
+                    ..PostingsMax::default()
+                };
+                source::postings_in(db, range, most, &mut add)?
+            }
+            _ => true,
+        };
+        if !is_whole {
+            let counted = distinct.len() as u64;
+            return Ok((counted >= limit).then_some(counted));
+        }
+    }
+    Ok(Some(distinct.len() as u64))
 }

@@ -7,6 +7,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use crate::store::StoreError;
@@ -146,6 +147,8 @@ pub(super) fn probe_reading(db: &Connection) -> Result<(), StoreError> {
 
 fn prepare(db: &Connection, cache_bytes: u32, mmap_bytes: u32) -> Result<(), StoreError> {
     db.busy_timeout(Duration::from_millis(BUSY_WAIT_MS))?;
+    // Without it, statements are compiled anew whenever a bound that they compare with changes.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     db.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     db.pragma_update(None, "cache_size", -i64::from(cache_bytes / 1024))?;
     db.pragma_update_and_check(None, "mmap_size", mmap_bytes, |_row| Ok(()))?;

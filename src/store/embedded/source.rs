@@ -178,7 +178,11 @@ impl<'a> Candidates<'a> {
         }
         let mut sequences = Vec::new();
         let max = RANGE_POSTINGS_MAX.min(self.rows_left);
-        let is_whole = postings_in(self.db, range, max, |sequence| {
+        let most = PostingsMax {
+            given: max,
+            ..PostingsMax::default()
+        };
+        let is_whole = postings_in(self.db, range, most, |sequence| {
             sequences.push(sequence);
             true
         })?;
@@ -283,29 +287,67 @@ pub(super) fn type_of(key: &Key) -> Option<ResourceType> {
     ResourceType::from_number(number).filter(|of| Key::of_type(*of) == *key)
 }
 
-/// Gives the postings of a range to `each`, at most `max` of them, until it says no; whether all
+/// How much of a range is read.
+#[derive(Clone, Copy)]
+pub(super) struct PostingsMax {
+    /// Postings that belong to it.
+    pub(super) given: usize,
+    /// Postings, those among them that the condition on their tail leaves out.
+    pub(super) read: usize,
+}
+
+impl Default for PostingsMax {
+    fn default() -> Self {
+        Self {
+            given: usize::MAX,
+            read: usize::MAX,
+        }
+    }
+}
+
+/// Gives the postings of a range to `each` until it says no, or there are too many; whether all
 /// were given.
 pub(super) fn postings_in(
     db: &Connection,
     range: &KeyRange,
-    max: usize,
+    max: PostingsMax,
     mut each: impl FnMut(i64) -> bool,
 ) -> Result<bool, StoreError> {
     let select = "SELECT rid, k FROM post WHERE k >= ?1 AND k < ?2";
     let mut statement = db.prepare_cached(select)?;
     let mut rows = statement.query(params![range.low.as_bytes(), range.high.as_bytes()])?;
-    let mut seen = 0;
+    let (mut given, mut read) = (0, 0);
     while let Some(row) = rows.next()? {
+        if read == max.read {
+            return Ok(false);
+        }
+        read += 1;
         if range.tail.is_some() {
             let key = row.get_ref(1)?.as_blob().map_err(row::unreadable)?;
             if !range.contains(&Key::from_bytes(key)) {
                 continue;
             }
         }
-        if seen == max || !each(row.get(0)?) {
+        if given == max.given || !each(row.get(0)?) {
             return Ok(false);
         }
-        seen += 1;
+        given += 1;
+    }
+    Ok(true)
+}
+
+/// Gives the postings of a key to `each`, until it says no; whether all were given.
+pub(super) fn postings_of(
+    db: &Connection,
+    key: &Key,
+    mut each: impl FnMut(i64) -> bool,
+) -> Result<bool, StoreError> {
+    let mut statement = db.prepare_cached("SELECT rid FROM post WHERE k = ?1")?;
+    let mut rows = statement.query([key.as_bytes()])?;
+    while let Some(row) = rows.next()? {
+        if !each(row.get(0)?) {
+            return Ok(false);
+        }
     }
     Ok(true)
 }
