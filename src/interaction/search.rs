@@ -154,7 +154,7 @@ impl Searching<'_> {
         }
         let bytes_max = ctx.settings.limits.page_bytes_max;
         if shows_matches && result.shows_contained() {
-            self.parts(response, &matching).await?;
+            self.parts(response, &mut matching).await?;
         } else if shows_matches {
             let walk = Walk {
                 bytes_max,

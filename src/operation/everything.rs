@@ -6,6 +6,7 @@
 //! <https://hl7.org/fhir/R4/encounter-operation-everything.html>.
 
 mod options;
+mod scan;
 mod support;
 
 use crate::access::Grant;
@@ -18,7 +19,7 @@ use crate::interaction::read::{gone, not_found};
 use crate::interaction::search::{SearchResponse, SearchScope, collect};
 use crate::operation::everything::options::Options;
 use crate::operation::everything::support::{Support, address_of};
-use crate::operation::listing::{self, Call, List};
+use crate::operation::listing::{self, Call, List, Opened};
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
 use crate::search::index::Indexer;
@@ -55,6 +56,7 @@ pub async fn everything(
         indexer: &indexer,
         is_every_patient: subject.is_none(),
         items: Vec::new(),
+        opened: Opened::default(),
         support: Support::new(ctx.settings.limits.include_total_max),
     };
     gathering.walk(ctx, grant, request.subject.as_ref()).await?;
@@ -78,6 +80,7 @@ struct Gathering<'a> {
     indexer: &'a Indexer,
     is_every_patient: bool,
     items: Vec<Item>,
+    opened: Opened,
     support: Support,
 }
 
@@ -93,7 +96,7 @@ impl Gathering<'_> {
         let is_whole = if let Some(address) = subject {
             let (owner, id) = (address.resource_type, address.id.clone());
             let scope = SearchScope::of_compartment(owner, id, "*")?;
-            let mut visit = |stored| self.take(&stored);
+            let mut visit = |stored| self.take(ctx, stored);
             collect::each_in(ctx, grant, (&scope, limit), &mut visit).await?
         } else {
             self.walk_types(ctx, grant, limit).await?
@@ -134,7 +137,7 @@ impl Gathering<'_> {
             let scope = SearchScope::of_type(one);
             let mut visit = |stored| {
                 visited += 1;
-                self.take(&stored)
+                self.take(ctx, stored)
             };
             if !collect::each_in(ctx, grant, (&scope, left), &mut visit).await? {
                 return Ok(false);
@@ -145,23 +148,26 @@ impl Gathering<'_> {
     }
 
     /// Takes in one resource of a compartment.
-    fn take(&mut self, stored: &Stored) -> Result<(), Outcome> {
-        let resource = stored.resource()?;
-        let address = &stored.version.address;
-        if self.is_every_patient && self.indexer.owner(&resource).is_none() {
+    fn take(&mut self, ctx: &Context, stored: Stored) -> Result<(), Outcome> {
+        let needs_tree = self.is_every_patient || self.options.has_time();
+        let resource = needs_tree.then(|| stored.resource()).transpose()?;
+        let is_anybodys = |one| self.indexer.owner(one).is_some();
+        if self.is_every_patient && !resource.as_ref().is_some_and(is_anybodys) {
             return Ok(());
         }
+        let address = address_of(&stored);
         self.support.exclude(address);
-        if !self.options.is_in_time(&resource, self.indexer) {
+        let is_in_time = |one| self.options.is_in_time(one, self.indexer);
+        if !resource.as_ref().is_none_or(is_in_time) {
             return Ok(());
         }
-        self.support
-            .refer(resource.object(), self.indexer.base_url());
-        if self.options.wants(address.resource_type) && self.options.is_since(stored) {
+        self.support.refer(&stored, self.indexer.base_url());
+        if self.options.wants(address.resource_type) && self.options.is_since(&stored) {
             self.items.push(Item {
                 address: address.clone(),
                 version_id: None,
             });
+            self.opened.keep(ctx, stored);
         }
         Ok(())
     }
@@ -191,6 +197,7 @@ impl Gathering<'_> {
         Ok(List {
             items: self.items,
             matches,
+            opened: self.opened,
         })
     }
 }

@@ -59,6 +59,7 @@ pub async fn lastn(ctx: &Context, grant: &Grant, call: &Call) -> Result<SearchRe
     let list = List {
         matches: items.len(),
         items,
+        ..List::default()
     };
     listing::first(ctx, grant, (call, &asked), (&list, count)).await
 }

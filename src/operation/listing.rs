@@ -4,7 +4,10 @@
 //! then. Matches come first, what belongs to them behind; a link says nothing.
 //! Spec: <https://hl7.org/fhir/R4/http.html#paging>.
 
+use std::collections::HashMap;
+
 use crate::access::Grant;
+use crate::access::records::Stored;
 use crate::access::records::results::Item;
 use crate::fhir::query;
 use crate::interaction::Context;
@@ -15,6 +18,7 @@ use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
 use crate::search::cursor::{Cursor, Frozen};
 use crate::search::plan::Order;
+use crate::store::Address;
 
 /// The parameter that holds a sealed cursor.
 const CURSOR: &str = "_cursor";
@@ -53,6 +57,26 @@ pub(super) struct List {
     pub(super) items: Vec<Item>,
     /// How many of them are matches.
     pub(super) matches: usize,
+    /// What was opened on the way.
+    pub(super) opened: Opened,
+}
+
+/// Resources that were opened while the list was made, for its first page.
+#[derive(Debug, Default)]
+pub(super) struct Opened {
+    all: HashMap<Address, Stored>,
+    bytes: usize,
+}
+
+impl Opened {
+    /// Keeps a resource, as many as a page can show.
+    pub(super) fn keep(&mut self, ctx: &Context, stored: Stored) {
+        let limits = &ctx.settings.limits;
+        if self.all.len() < limits.page_max && self.bytes < limits.page_bytes_max {
+            self.bytes += stored.json.len();
+            self.all.insert(stored.version.address.clone(), stored);
+        }
+    }
 }
 
 /// A part of a list.
@@ -126,8 +150,13 @@ pub(super) async fn first(
         page_size,
         taken: 0,
     };
-    let (mut part, mut response) =
-        open(ctx, grant, call, (part, items.unwrap_or_default())).await?;
+    let (mut part, mut response) = open(
+        ctx,
+        grant,
+        call,
+        (part, items.unwrap_or_default(), &list.opened),
+    )
+    .await?;
     if page_size > 0 && list.items.len() > part.taken {
         let seconds = ctx.settings.limits.result_seconds_max;
         part.frozen = Some(ctx.records.freeze(grant, &list.items, seconds).await?);
@@ -155,7 +184,8 @@ pub(super) async fn further(
         page_size,
         taken: 0,
     };
-    let (part, mut response) = open(ctx, grant, call, (part, &items)).await?;
+    let nothing = Opened::default();
+    let (part, mut response) = open(ctx, grant, call, (part, &items, &nothing)).await?;
     response.links = links(ctx, (call, asked), &part)?;
     Ok(response)
 }
@@ -171,7 +201,7 @@ async fn open(
     ctx: &Context,
     grant: &Grant,
     call: &Call,
-    (mut part, items): (Part, &[Item]),
+    (mut part, items, opened): (Part, &[Item], &Opened),
 ) -> Result<(Part, SearchResponse), Outcome> {
     let offset = part.frozen.map_or(0, |frozen| u64::from(frozen.offset));
     let left = usize::try_from(part.total.saturating_sub(offset)).unwrap_or(usize::MAX);
@@ -179,7 +209,7 @@ async fn open(
         .split_at_checked(left)
         .unwrap_or((items, Default::default()));
     let mut room = Filling::new(part.page_size, ctx.settings.limits.page_bytes_max);
-    let (found, taken) = collect::open(ctx, grant, (matches, &mut room)).await?;
+    let (found, taken) = show(ctx, grant, (matches, &mut room), opened).await?;
     part.taken = taken;
     let mut response = SearchResponse {
         path: call.path.clone(),
@@ -191,11 +221,34 @@ async fn open(
         links: Vec::new(),
     };
     if taken == matches.len() {
-        let (found, taken) = collect::open(ctx, grant, (included, &mut room)).await?;
+        let (found, taken) = show(ctx, grant, (included, &mut room), opened).await?;
         response.included = found;
         part.taken += taken;
     }
     Ok((part, response))
+}
+
+/// As [`collect::open`]; what was opened before is not read again.
+async fn show(
+    ctx: &Context,
+    grant: &Grant,
+    (items, room): (&[Item], &mut Filling),
+    opened: &Opened,
+) -> Result<(Vec<Stored>, usize), Outcome> {
+    let known = items.iter().map_while(|item| opened.all.get(&item.address));
+    let mut shown = Vec::new();
+    for stored in known {
+        if !room.admits(stored.json.len()) {
+            let taken = shown.len();
+            return Ok((shown, taken));
+        }
+        shown.push(stored.clone());
+    }
+    let behind = items.get(shown.len()..).unwrap_or_default();
+    let taken = shown.len();
+    let (further, more) = collect::open(ctx, grant, (behind, room)).await?;
+    shown.extend(further);
+    Ok((shown, taken + more))
 }
 
 fn links(

@@ -43,7 +43,7 @@ impl Searching<'_> {
     pub(super) async fn parts(
         &self,
         response: &mut SearchResponse,
-        matching: &Matching,
+        matching: &mut Matching,
     ) -> Result<(), Outcome> {
         let (ctx, grant) = (self.ctx, self.grant);
         let page_size = self.page_size();

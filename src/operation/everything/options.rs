@@ -88,9 +88,14 @@ impl Options {
         since.is_none_or(|since_ms| stored.version.last_updated_ms >= since_ms)
     }
 
+    /// Whether a time was asked for.
+    pub(super) fn has_time(&self) -> bool {
+        self.start_ms.is_some() || self.end_ms.is_some()
+    }
+
     /// Whether it is about care in the time that is asked for; so is what says no time.
     pub(super) fn is_in_time(&self, resource: &Resource, indexer: &Indexer) -> bool {
-        if self.start_ms.is_none() && self.end_ms.is_none() {
+        if !self.has_time() {
             return true;
         }
         care_time(resource, indexer).is_none_or(|care| {

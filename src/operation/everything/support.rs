@@ -8,8 +8,8 @@ use std::collections::HashSet;
 use crate::access::Grant;
 use crate::access::records::Stored;
 use crate::fhir::reference::Reference;
-use crate::fhir::resource::{Node, Object};
 use crate::interaction::Context;
+use crate::operation::everything::scan::each_link;
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
 use crate::search::index::Indexer;
@@ -42,21 +42,11 @@ impl Support {
         self.known.insert(address.clone());
     }
 
-    /// Takes in what an object refers to, `Binary` resources of attachments too.
-    pub(super) fn refer(&mut self, object: &Object, base_url: &str) {
-        for (name, node) in object.iter() {
-            match node {
-                Node::String(text) if name == "reference" => self.add(text, base_url, false),
-                Node::String(text) if name == "url" => self.add(text, base_url, true),
-                Node::Object(inner) => self.refer(inner, base_url),
-                Node::Array(items) => {
-                    for inner in items.iter().filter_map(Node::as_object) {
-                        self.refer(inner, base_url);
-                    }
-                }
-                _ => {}
-            }
-        }
+    /// Takes in what a resource refers to, `Binary` resources of attachments too.
+    pub(super) fn refer(&mut self, stored: &Stored, base_url: &str) {
+        each_link(&stored.json, &mut |text, is_url| {
+            self.add(text, base_url, is_url);
+        });
     }
 
     fn add(&mut self, text: &str, base_url: &str, is_attachment: bool) {
@@ -131,7 +121,7 @@ impl Support {
         let resource = stored.resource()?;
         let whose = indexer.owner(&resource);
         if whose.is_none() {
-            self.refer(resource.object(), indexer.base_url());
+            self.refer(stored, indexer.base_url());
         }
         Ok(whose.is_none() || whose == owner)
     }

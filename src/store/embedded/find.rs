@@ -73,6 +73,7 @@ pub(super) fn begin_count(
     limit: u64,
 ) -> Result<Option<u64>, StoreError> {
     match &plan.driver {
+        _ if limit == 0 => Ok(Some(0)),
         Predicate::Key(key) => count_key(db, key, limit).map(Some),
         driver => count_distinct(db, driver, (limit, COUNTED_ROWS_MAX)),
     }
