@@ -3,6 +3,7 @@
 //! No store and no HTTP: a plan is a value that both stores execute alike.
 //! Spec: <https://hl7.org/fhir/R4/search.html>.
 
+pub mod canonical;
 pub mod current;
 pub mod cursor;
 pub mod decimal;

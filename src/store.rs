@@ -223,6 +223,14 @@ pub trait Store: Send + Sync {
         now_ms: i64,
     ) -> Result<Option<Document>, StoreError>;
 
+    /// Several small documents of a collection, in any order; those absent or expired are left out.
+    async fn get_documents(
+        &self,
+        collection: &str,
+        ids: &[String],
+        now_ms: i64,
+    ) -> Result<Vec<Document>, StoreError>;
+
     /// Documents of a collection in the order of their ids, behind `after`.
     async fn find_documents(
         &self,

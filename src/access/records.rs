@@ -264,21 +264,30 @@ impl Records {
 
     /// Reads the reservation of search criteria; do it before searching.
     pub async fn reserve(&self, criteria: &str) -> Result<Reservation, Outcome> {
+        let mut read = self.reserve_many(&[criteria.to_owned()]).await?;
+        read.pop()
+            .ok_or_else(|| Outcome::internal("a reservation was not read"))
+    }
+
+    /// As [`Records::reserve`], for several criteria at once, in their order.
+    pub async fn reserve_many(&self, criteria: &[String]) -> Result<Vec<Reservation>, Outcome> {
         let now_ms = self.parts.clock.now_ms();
-        let id = self.indexer().criteria_id(criteria);
-        let known = self
-            .parts
-            .store
-            .get_document(RESERVATIONS, &id, now_ms)
-            .await;
-        let revision = known
-            .map_err(|error| failed(&error))?
-            .map_or(0, |document| document.revision);
-        Ok(Reservation {
+        let indexer = self.indexer();
+        let ids: Vec<_> = criteria
+            .iter()
+            .map(|one| indexer.criteria_id(one))
+            .collect();
+        let store = &self.parts.store;
+        let known = store.get_documents(RESERVATIONS, &ids, now_ms).await;
+        let known = known.map_err(|error| failed(&error))?;
+        let known = known.into_iter().map(|one| (one.id, one.revision));
+        let known: HashMap<String, i64> = known.collect();
+        let reservation = |id: String| Reservation {
+            revision: known.get(&id).copied().unwrap_or_default(),
             id,
-            revision,
             expires_ms: now_ms + RESERVATION_MS,
-        })
+        };
+        Ok(ids.into_iter().map(reservation).collect())
     }
 
     /// As [`Records::reserve`], for something that is done once and never again.

@@ -63,10 +63,11 @@ async fn erase(caller: Caller, InstancePath(address): InstancePath) -> Answer {
     let grant = caller.grant(Intent::Erase)?;
     let request = EraseRequest { address };
     let response = erase::erase(&caller.state.ctx, &grant, request).await?;
-    let text = format!(
-        "Erased: {} versions can no longer be read.",
-        response.versions
-    );
+    let text = match response.versions {
+        0 => "This record was erased already: nothing was left to erase.".to_owned(),
+        1 => "Erased: 1 version can no longer be read.".to_owned(),
+        versions => format!("Erased: {versions} versions can no longer be read."),
+    };
     let issue = Issue::information("informational", text);
     Ok(Payload::of_issues(StatusCode::OK, &[issue]))
 }

@@ -33,7 +33,10 @@ use crate::interaction::search::paging::{Asked, Page};
 use crate::interaction::search::scope::Understood;
 use crate::outcome::kind::Kind;
 use crate::outcome::{Issue, Outcome};
+use crate::search::canonical;
+use crate::search::index::Indexer;
 use crate::search::parse::{self, ParseOptions};
+use crate::search::plan::{Candidate, Plan};
 use crate::search::query::{Query, Summary};
 
 /// How strictly a query is read.
@@ -228,8 +231,18 @@ fn parse_pairs(
     pairs: &[(String, String)],
     strictness: Strictness,
 ) -> Result<Query, Outcome> {
+    parse_at(ctx, resource_type, (pairs, ctx.clock.now_ms()), strictness)
+}
+
+/// As [`parse_pairs`], at a time.
+fn parse_at(
+    ctx: &Context,
+    resource_type: ResourceType,
+    (pairs, now_ms): (&[(String, String)], i64),
+    strictness: Strictness,
+) -> Result<Query, Outcome> {
     let options = ParseOptions {
-        now_ms: ctx.clock.now_ms(),
+        now_ms,
         is_lenient: strictness == Strictness::Lenient,
         chain_depth_max: ctx.settings.limits.chain_depth_max,
     };
@@ -268,18 +281,44 @@ fn refuse_contained(query: &Query) -> Result<(), Outcome> {
     Ok(())
 }
 
-/// Whether a resource that is not stored yet matches; its relations are those of what is stored.
-pub async fn matches(
-    ctx: &Context,
-    grant: &Grant,
-    query: &Query,
-    resource: &Resource,
-) -> Result<bool, Outcome> {
-    let mut queries = vec![query.clone()];
-    resolve::resolve_all(ctx, grant, &mut queries).await?;
-    let indexer = ctx.records.indexer();
-    let now_ms = ctx.clock.now_ms();
-    Ok(queries
-        .iter()
-        .all(|query| query.matches(resource, now_ms, &indexer)))
+/// What queries that ask for the same in other words have in common.
+pub fn form(ctx: &Context, resource_type: ResourceType, text: &str) -> Result<String, Outcome> {
+    // What a value means by the time of day must be the same for all who ask at once.
+    let query = parse_at(ctx, resource_type, (&pairs(text)?, 0), Strictness::Strict)?;
+    Ok(canonical::form(&query))
+}
+
+/// A query that is asked of resources that are not stored yet; its relations are those of what is
+/// stored.
+pub struct Sought {
+    /// What the index entries of a match meet.
+    pub plan: Plan,
+    query: Query,
+    now_ms: i64,
+}
+
+impl Sought {
+    /// Makes a query ready to be asked.
+    pub async fn new(ctx: &Context, grant: &Grant, query: &Query) -> Result<Self, Outcome> {
+        let mut queries = [query.clone()];
+        resolve::resolve_all(ctx, grant, &mut queries).await?;
+        let [query] = queries;
+        Ok(Self {
+            plan: query.lower(&ctx.records.indexer()).plan(&[]),
+            query,
+            now_ms: ctx.clock.now_ms(),
+        })
+    }
+
+    /// Whether a resource with these index entries matches.
+    pub fn matches(
+        &self,
+        resource: &Resource,
+        candidate: &Candidate<'_>,
+        indexer: &Indexer,
+    ) -> bool {
+        self.plan.driver.holds(candidate)
+            && self.plan.residual.holds(candidate)
+            && self.query.matches(resource, self.now_ms, indexer)
+    }
 }

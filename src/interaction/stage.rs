@@ -22,6 +22,8 @@ pub struct Stage {
     reserved: HashSet<String>,
     /// Marks that are set even when nothing else is written.
     has_marks: bool,
+    /// Reservations read ahead, by the criteria's key.
+    ahead: HashMap<String, Reservation>,
     /// Current versions read ahead; `None` where there is no resource.
     known: HashMap<Address, Option<Stored>>,
 }
@@ -86,6 +88,23 @@ impl Stage {
         if self.reserved.insert(reservation.id.clone()) {
             self.reservations.push(reservation);
         }
+    }
+
+    /// Reads the reservations of criteria ahead, all at once.
+    pub async fn read_ahead(&mut self, ctx: &Context, keys: Vec<String>) -> Result<(), Outcome> {
+        let read = ctx.records.reserve_many(&keys).await?;
+        self.ahead = keys.into_iter().zip(read).collect();
+        Ok(())
+    }
+
+    /// Adds criteria by their key, before they are searched.
+    pub async fn reserve_criteria(&mut self, ctx: &Context, key: String) -> Result<(), Outcome> {
+        let reservation = match self.ahead.get(&key) {
+            Some(known) => known.clone(),
+            None => ctx.records.reserve(&key).await?,
+        };
+        self.reserve(reservation);
+        Ok(())
     }
 
     /// As [`Stage::reserve`], for a mark that must be set even when nothing else is written.

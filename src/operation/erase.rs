@@ -20,7 +20,7 @@ pub struct EraseRequest {
 /// What was erased.
 #[derive(Debug, Clone, Copy)]
 pub struct EraseResponse {
-    /// How many versions lost their bodies.
+    /// How many versions lost their bodies; none when all were erased already.
     pub versions: u64,
 }
 

@@ -57,7 +57,7 @@ pub async fn everything(
         is_every_patient: subject.is_none(),
         items: Vec::new(),
         opened: Opened::default(),
-        support: Support::new(ctx.settings.limits.include_total_max),
+        support: Support::new(ctx.settings.limits.include_total_max, subject.is_none()),
     };
     gathering.walk(ctx, grant, request.subject.as_ref()).await?;
     let list = gathering.finish(ctx, grant, subject.as_ref()).await?;

@@ -5,6 +5,7 @@
 //! Spec: <https://hl7.org/fhir/R4/searchparameter-registry.html>.
 
 mod group;
+mod owner;
 
 use std::sync::Arc;
 
@@ -260,7 +261,7 @@ impl Indexer {
         let codes = self
             .registry
             .compartment(CompartmentKind::Patient, resource_type);
-        codes.iter().find_map(|code| {
+        let in_compartment = codes.iter().find_map(|code| {
             let parameter = self.registry.search_parameter(resource_type, code)?;
             let program = parameter.expression.as_ref()?;
             let mut first = None;
@@ -271,7 +272,8 @@ impl Indexer {
                 }
             });
             first
-        })
+        });
+        in_compartment.or_else(|| owner::stated(resource, &self.base_url))
     }
 
     /// The key that seals the cursors of searches on this index.

@@ -317,6 +317,28 @@ impl Store for EmbeddedStore {
         readers.run(read).await
     }
 
+    async fn get_documents(
+        &self,
+        collection: &str,
+        ids: &[String],
+        now_ms: i64,
+    ) -> Result<Vec<Document>, StoreError> {
+        if let [only] = ids {
+            let found = self.get_document(collection, only, now_ms).await?;
+            return Ok(found.into_iter().collect());
+        }
+        let (readers, collection, ids) = (
+            self.documents(collection),
+            collection.to_owned(),
+            ids.to_vec(),
+        );
+        let read = move |db: &_| {
+            let get = |id: &String| document::get(db, &collection, id, now_ms);
+            ids.iter().filter_map(|id| get(id).transpose()).collect()
+        };
+        readers.run(read).await
+    }
+
     async fn find_documents(
         &self,
         collection: &str,

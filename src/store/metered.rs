@@ -110,6 +110,19 @@ impl Store for Metered {
         .await
     }
 
+    async fn get_documents(
+        &self,
+        collection: &str,
+        ids: &[String],
+        now_ms: i64,
+    ) -> Result<Vec<Document>, StoreError> {
+        self.timed(
+            "get_documents",
+            self.inner.get_documents(collection, ids, now_ms),
+        )
+        .await
+    }
+
     async fn find_documents(
         &self,
         collection: &str,

@@ -189,6 +189,15 @@ impl Store for MongoStore {
         document::get(&self.0, collection, id, now_ms).await
     }
 
+    async fn get_documents(
+        &self,
+        collection: &str,
+        ids: &[String],
+        now_ms: i64,
+    ) -> Result<Vec<Document>, StoreError> {
+        document::get_many(&self.0, collection, ids, now_ms).await
+    }
+
     async fn find_documents(
         &self,
         collection: &str,

@@ -13,6 +13,7 @@ use crate::support::server::{Backend, TestServer, on_both_stores, patient};
 on_both_stores!(
     a_patient_written_again_is_not_swept,
     a_match_whose_key_is_gone_is_left_out,
+    content_and_documents_go_with_their_patient,
 );
 
 /// Behind the time that keys are remembered and the margin of the sweep.
@@ -41,6 +42,51 @@ async fn a_patient_written_again_is_not_swept(backend: Backend) {
     let found = server.get(&format!("Patient/{id}")).await;
     assert_eq!(found.json()["name"][0]["family"], "Again");
     assert_eq!(server.get("Patient?family=Again").await.json()["total"], 1);
+}
+
+/// Creates content of a patient, as a file and as a document, and some of nobody's.
+async fn content(server: &TestServer, patient: &str) -> (Vec<String>, String) {
+    let binary = |context: &str| {
+        json!({ "resourceType": "Binary", "contentType": "text/plain", "data": "QUJD",
+            "securityContext": { "reference": context } })
+    };
+    let document = json!({ "resourceType": "Bundle", "type": "document",
+        "identifier": { "system": "urn:x", "value": "1" }, "timestamp": "2026-01-01T00:00:00Z",
+        "entry": [{ "fullUrl": "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0",
+            "resource": { "resourceType": "Composition", "status": "final", "title": "t",
+                "date": "2026-01-01", "type": { "text": "t" },
+                "author": [{ "display": "a" }], "subject": { "reference": patient } } }] });
+    let mut theirs = Vec::new();
+    for resource in [binary(patient), document] {
+        let id = server.create(&resource).await;
+        theirs.push(format!(
+            "{}/{id}",
+            resource["resourceType"].as_str().unwrap()
+        ));
+    }
+    let nobodys = server.create(&binary("Observation/1")).await;
+    (theirs, format!("Binary/{nobodys}"))
+}
+
+async fn content_and_documents_go_with_their_patient(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    let patient = format!("Patient/{}", server.create(&patient("Owner")).await);
+    let (theirs, nobodys) = content(&server, &patient).await;
+    let erase = async || {
+        let answer = server.post(&format!("{patient}/$erase"), &json!({})).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        answer.text()
+    };
+    let said = erase().await;
+    assert!(said.contains("Erased: 3 versions"), "{said}");
+    for path in &theirs {
+        server.get(path).await.assert_refused(410, "deleted", "");
+    }
+    assert_eq!(server.get(&nobodys).await.text(), "ABC");
+    let said = erase().await;
+    assert!(said.contains("erased already"), "{said}");
+    let never = server.post("Patient/never/$erase", &json!({})).await;
+    never.assert_refused(404, "not-found", "");
 }
 
 fn now_ms() -> i64 {
@@ -79,6 +125,11 @@ async fn a_match_whose_key_is_gone_is_left_out(backend: Backend) {
     let entries = found.json()["entry"].as_array().unwrap().clone();
     assert_eq!(entries.len(), 1, "{}", found.text());
     assert_eq!(entries[0]["resource"]["id"], json!(bystander));
+    for path in ["Patient/_history", "_history"] {
+        let history = server.get(path).await;
+        assert_eq!(history.status, StatusCode::OK, "{path}: {}", history.text());
+        assert!(history.text().contains(&bystander), "{path}");
+    }
 
     let clock = Arc::new(FixedClock::new(now_ms() + 2 * LATER_MS));
     let later = Server::start_with(&server.config, clock as Arc<dyn Clock>)

@@ -6,15 +6,20 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::Value;
+use vesta::fhir::json as fhir_json;
+use vesta::fhir::xml;
 
 use crate::support::packs;
-use crate::support::server::{Backend, TestServer, on_both_stores};
+use crate::support::server::{Answer, Backend, TestServer, bundle, entry, on_both_stores};
+use crate::validation::is_invalid_example;
 
 on_both_stores!(
     generated_patients_are_imported_once,
     ndjson_is_imported_line_by_line,
     ndjson_that_was_imported_leaves_later_changes_alone,
     synthea_bundles_load_and_counts_agree,
+    synthea_bundles_load_as_xml_and_as_files,
+    official_examples_load_in_every_way,
 );
 
 /// Patients of each Synthea set that the test loads; the whole pack takes minutes in a debug build.
@@ -166,5 +171,129 @@ async fn load_set(server: &TestServer, bundles: Vec<(String, Vec<u8>)>) {
     }
     for (name, count) in created {
         assert_eq!(total(server, &name).await, count, "{name}");
+    }
+}
+
+/// Resources of one Bundle of examples.
+const EXAMPLES_AT_ONCE: usize = 100;
+
+/// A resource in XML.
+fn as_xml(server: &TestServer, json: &[u8]) -> Vec<u8> {
+    let limits = fhir_json::Limits { depth_max: 64 };
+    let resource = fhir_json::parse_resource(json, limits).unwrap();
+    let shapes = server.context().registry.shapes();
+    xml::to_vec(resource.object(), shapes).unwrap()
+}
+
+async fn post(server: &TestServer, content_type: &str, body: Vec<u8>) -> Answer {
+    let call = server.request(http::Method::POST, "");
+    let call = call.header("content-type", content_type).body(body);
+    let answer = call.header("prefer", "return=minimal").send().await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer
+}
+
+/// How many resources of each type there are.
+async fn assert_totals(server: &TestServer, expected: &BTreeMap<String, u64>) {
+    for (name, count) in expected {
+        assert_eq!(total(server, name).await, *count, "{name}");
+    }
+}
+
+/// Imports files into the store of a server that is stopped meanwhile.
+async fn import_files(server: &mut TestServer, files: &[(String, Vec<u8>)]) {
+    server.stop().await;
+    let directory = server.directory().join("files");
+    std::fs::create_dir(&directory).unwrap();
+    for (name, bytes) in files {
+        std::fs::write(directory.join(name), bytes).unwrap();
+    }
+    import(server, &directory);
+    server.restart().await;
+}
+
+/// The official examples that are R4, as they are sent; `None` without their pack.
+fn examples() -> Option<Vec<Value>> {
+    let mut examples = Vec::new();
+    let is_there = packs::for_each_file("fhir-r4-examples", "json", |path, bytes| {
+        if !is_invalid_example(path) {
+            examples.push(serde_json::from_slice(bytes).unwrap());
+        }
+    });
+    assert!(!is_there || examples.len() > 800, "{}", examples.len());
+    is_there.then_some(examples)
+}
+
+async fn official_examples_load_in_every_way(backend: Backend) {
+    let Some(examples) = examples() else {
+        return;
+    };
+    let mut expected: BTreeMap<String, u64> = BTreeMap::new();
+    for example in &examples {
+        let name = example["resourceType"].as_str().unwrap();
+        *expected.entry(name.to_owned()).or_default() += 1;
+    }
+    let posts = |some: &[Value]| {
+        let post = |example: &Value| {
+            let name = example["resourceType"].as_str().unwrap();
+            entry("POST", name, Some(example))
+        };
+        let entries: Vec<_> = some.iter().map(post).collect();
+        bundle("batch", &entries).to_string().into_bytes()
+    };
+    for content_type in ["application/fhir+json", "application/fhir+xml"] {
+        let server = TestServer::start(backend).await;
+        for some in examples.chunks(EXAMPLES_AT_ONCE) {
+            let mut body = posts(some);
+            if content_type.ends_with("xml") {
+                body = as_xml(&server, &body);
+            }
+            let answers = post(&server, content_type, body).await.json();
+            let answers = answers["entry"].as_array().unwrap();
+            for (example, answer) in some.iter().zip(answers) {
+                let (name, id) = (&example["resourceType"], &example["id"]);
+                assert_eq!(
+                    answer["response"]["status"], "201 Created",
+                    "{name}/{id}: {answer}"
+                );
+            }
+        }
+        assert_totals(&server, &expected).await;
+    }
+    let mut server = TestServer::start(backend).await;
+    let lines: Vec<u8> = examples
+        .iter()
+        .flat_map(|example| format!("{example}\n").into_bytes())
+        .collect();
+    import_files(&mut server, &[("examples.ndjson".to_owned(), lines)]).await;
+    assert_totals(&server, &expected).await;
+}
+
+async fn synthea_bundles_load_as_xml_and_as_files(backend: Backend) {
+    // Of the smallest set the shared files and one patient: XML takes its time in a debug build.
+    let size = |set: &Files| set.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
+    let sets = chosen_bundles().unwrap_or_default();
+    if let Some(mut bundles) = sets.into_iter().min_by_key(size) {
+        bundles.pop();
+        let by_xml = TestServer::start(backend).await;
+        for (_, bytes) in &bundles {
+            let body = as_xml(&by_xml, bytes);
+            post(&by_xml, "application/fhir+xml", body).await;
+        }
+        let mut by_file = TestServer::start(backend).await;
+        import_files(&mut by_file, &bundles).await;
+        let types: Vec<_> = [
+            "Patient",
+            "Encounter",
+            "Observation",
+            "Claim",
+            "Organization",
+        ]
+        .into();
+        for name in types {
+            let count = total(&by_xml, name).await;
+            assert!(count > 0, "{name}");
+            assert_eq!(total(&by_file, name).await, count, "{name}");
+        }
     }
 }

@@ -24,6 +24,8 @@ on_both_stores!(
     links_are_heeded_in_every_form_or_refused,
     a_condition_that_does_not_hold_is_shown_in_its_place,
     twenty_thousand_entries_pass,
+    criteria_in_other_words_are_the_same,
+    many_conditional_references_find_their_entries,
 );
 
 const URN: &str = "urn:uuid:0b7d5f3e-6a52-4a6e-9d55-3ad0e4c6a001";
@@ -345,6 +347,92 @@ async fn overlapping_identities_are_refused(backend: Backend) {
         answer.assert_refused(400, "invalid", "Bundle.entry[2]");
     }
     assert_eq!(server.get("_history").await.json()["total"], 1);
+}
+
+async fn criteria_in_other_words_are_the_same(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    let conditional = |criteria: &str| {
+        let mut post = entry("POST", "Patient", Some(&identified("once")));
+        post["request"]["ifNoneExist"] = json!(criteria);
+        post
+    };
+    let words = [
+        "identifier=http://example.org/mrn|once&active:not=false&birthdate:missing=true",
+        "birthdate:missing=true&active:not=false&identifier=http%3A%2F%2Fexample.org%2Fmrn%7Conce",
+        "identifier=http://example.org/mrn|once,http://example.org/mrn|once&_count=1\
+         &active:not=false&birthdate:missing=true&active:not=false",
+    ];
+    let answer = transact(&server, &words.map(conditional)).await;
+    assert_eq!(
+        statuses(&answer),
+        ["201", "200", "200"],
+        "{}",
+        answer.text()
+    );
+    assert_eq!(server.get("Patient").await.json()["total"], 1);
+    // At once, each in a transaction of its own.
+    let words = [
+        "identifier=http://example.org/mrn|race,http://example.org/mrn|other",
+        "identifier=http://example.org/mrn|other,http%3A%2F%2Fexample.org%2Fmrn%7Crace",
+    ];
+    let race = |number: usize| {
+        let mut post = entry("POST", "Patient", Some(&identified("race")));
+        post["request"]["ifNoneExist"] = json!(words[number % words.len()]);
+        post
+    };
+    let entries: Vec<_> = (0..16).map(|number| [race(number)]).collect();
+    let answers = entries.iter().map(|one| transact(&server, one));
+    for answer in futures::future::join_all(answers).await {
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    }
+    let found = server
+        .get("Patient?identifier=http://example.org/mrn%7Crace")
+        .await;
+    assert_eq!(found.json()["total"], 1);
+}
+
+async fn many_conditional_references_find_their_entries(backend: Backend) {
+    const ENTRIES: usize = 400;
+    let server = TestServer::start(backend).await;
+    let mut entries = Vec::new();
+    for number in 0..ENTRIES {
+        let patient = identified(&format!("n{number}"));
+        entries.push(entry("POST", "Patient", Some(&patient)));
+        let reference = format!(
+            "Patient?identifier=http://example.org/mrn|n{}",
+            ENTRIES - 1 - number
+        );
+        entries.push(entry("POST", "Basic", Some(&basic(&reference))));
+    }
+    let answer = transact(&server, &entries).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    for number in [0, 7, ENTRIES - 1] {
+        let basic = server.get(&written(&answer, 2 * number + 1)).await.json();
+        let meant = written(&answer, 2 * (ENTRIES - 1 - number));
+        assert_eq!(basic["subject"]["reference"], meant.as_str());
+    }
+    // What is not decided by one key: names, and several of one name.
+    let named = |family: &str| entry("POST", "Patient", Some(&patient(family)));
+    let to = |criteria: &str| {
+        entry(
+            "POST",
+            "Basic",
+            Some(&basic(&format!("Patient?{criteria}"))),
+        )
+    };
+    let found = transact(
+        &server,
+        &[named("Alpha"), named("Beta"), to("name:contains=lph")],
+    )
+    .await;
+    let basic = server.get(&written(&found, 2)).await.json();
+    assert_eq!(basic["subject"]["reference"], written(&found, 0).as_str());
+    let several = transact(
+        &server,
+        &[named("Gamma"), named("Gamma"), to("family=Gamma")],
+    )
+    .await;
+    several.assert_refused(412, "conflict", "several");
 }
 
 async fn two_writers_on_the_same_criteria_are_refused(backend: Backend) {

@@ -8,7 +8,7 @@ use crate::access::records::{Records, Stored, failed, require};
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
 use crate::search::plan::{Plan, Window};
-use crate::store::{HistoryPosition, HistoryScope, HistoryWindow, Version, sealed_bytes};
+use crate::store::{Address, HistoryPosition, HistoryScope, HistoryWindow, Version, sealed_bytes};
 
 /// Matches of a plan, opened.
 #[derive(Debug, Clone, Default)]
@@ -101,6 +101,21 @@ impl Records {
                 .and_then(|at| places.get(at).copied()),
             is_last: is_end && opened.is_all,
         })
+    }
+
+    /// As [`Records::get_many`]; what was erased meanwhile is left out.
+    pub async fn get_readable(
+        &self,
+        grant: &Grant,
+        addresses: &[Address],
+    ) -> Result<Vec<Stored>, Outcome> {
+        let mut types = addresses.iter().map(|one| one.resource_type);
+        require(types.all(|one| grant.reads(one)))?;
+        let found = self.parts.store.get_many(addresses).await;
+        let found = found.map_err(|error| failed(&error))?;
+        self.open_page(found, usize::MAX)
+            .await
+            .map(|opened| opened.stored)
     }
 
     /// Opens versions up to the one that makes up `bytes_max`.

@@ -123,7 +123,7 @@ async fn open_all(
 ) -> Result<Vec<Option<Stored>>, Outcome> {
     let addresses: Vec<Address> = items.iter().map(|one| one.address.clone()).collect();
     let mut current = std::collections::HashMap::new();
-    for stored in ctx.records.get_many(grant, &addresses).await? {
+    for stored in ctx.records.get_readable(grant, &addresses).await? {
         current.insert(stored.version.address.clone(), stored);
     }
     let mut opened = Vec::with_capacity(items.len());
@@ -139,7 +139,10 @@ async fn open_all(
                     .as_ref()
                     .is_none_or(|one| one.version.version_id != *id) =>
             {
-                ctx.records.get_version(grant, address, *id).await?
+                match ctx.records.get_version(grant, address, *id).await {
+                    Err(outcome) if outcome.kind == Kind::Gone => None,
+                    found => found?,
+                }
             }
             _ => known,
         };

@@ -52,10 +52,14 @@ pub(super) async fn settle(
     entries: &[EntryRequest],
 ) -> Result<Identities, Outcome> {
     read_ahead(ctx, grant, stage, entries).await?;
+    let keys = keys(ctx, entries)?;
+    stage
+        .read_ahead(ctx, keys.iter().flatten().cloned().collect())
+        .await?;
     let mut resolved = Vec::with_capacity(entries.len());
     let mut writers: HashMap<String, &EntryRequest> = HashMap::new();
-    for entry in entries {
-        let settled = match repeated_create(&mut writers, entry)? {
+    for (entry, key) in entries.iter().zip(keys) {
+        let settled = match repeated_create(&mut writers, (entry, key))? {
             Some(index) => Ok(Resolved::SameAs(index)),
             None => settle_one(ctx, grant, stage, entry).await,
         };
@@ -122,6 +126,16 @@ async fn read_ahead(
     Ok(())
 }
 
+/// The keys of the criteria that entries have.
+fn keys(ctx: &Context, entries: &[EntryRequest]) -> Result<Vec<Option<String>>, Outcome> {
+    let key = |entry: &EntryRequest| {
+        let criteria = entry.verb.criteria();
+        let key = criteria.map(|criteria| criteria.key(ctx)).transpose();
+        key.map_err(|outcome| outcome.at(format!("Bundle.entry[{}].request", entry.index)))
+    };
+    entries.iter().map(key).collect()
+}
+
 /// The entry before that creates on the same criteria.
 ///
 /// # Errors
@@ -129,12 +143,12 @@ async fn read_ahead(
 /// decide what the second one is about, so that both could create.
 fn repeated_create<'a>(
     writers: &mut HashMap<String, &'a EntryRequest>,
-    entry: &'a EntryRequest,
+    (entry, key): (&'a EntryRequest, Option<String>),
 ) -> Result<Option<usize>, Outcome> {
-    let Some(criteria) = entry.verb.criteria() else {
+    let Some(key) = key else {
         return Ok(None);
     };
-    match writers.entry(criteria.key()) {
+    match writers.entry(key) {
         Entry::Vacant(vacant) => {
             vacant.insert(entry);
             Ok(None)

@@ -40,11 +40,6 @@ impl Links {
         self.conditional.insert(text.to_owned(), target);
     }
 
-    /// Whether a conditional reference is known already.
-    pub(super) fn is_resolved(&self, text: &str) -> bool {
-        self.conditional.contains_key(text)
-    }
-
     /// Whether nothing has to be rewritten.
     pub(super) fn is_empty(&self) -> bool {
         self.named.is_empty() && self.conditional.is_empty()

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use crate::access::Grant;
 use crate::access::records::Stored;
 use crate::fhir::reference::Reference;
+use crate::fhir::resource::Resource;
 use crate::interaction::Context;
 use crate::operation::everything::scan::each_link;
 use crate::outcome::Outcome;
@@ -25,15 +26,17 @@ pub(super) struct Support {
     /// What is to be read next.
     wanted: Vec<Address>,
     limit: usize,
+    is_every_patient: bool,
 }
 
 impl Support {
     /// Nothing yet; `limit` is how many resources there may be.
-    pub(super) fn new(limit: usize) -> Self {
+    pub(super) fn new(limit: usize, is_every_patient: bool) -> Self {
         Self {
             known: HashSet::new(),
             wanted: Vec::new(),
             limit,
+            is_every_patient,
         }
     }
 
@@ -82,7 +85,7 @@ impl Support {
             // What was excluded after it was referred to is known by now.
             wanted.retain(|address| self.known.insert(address.clone()));
             for chunk in wanted.chunks(STEP) {
-                let mut stored = ctx.records.get_many(grant, chunk).await?;
+                let mut stored = ctx.records.get_readable(grant, chunk).await?;
                 self.keep_shown(&mut stored, &ctx.records.indexer(), owner)?;
                 found.append(&mut stored);
                 if found.len() > self.limit {
@@ -123,8 +126,15 @@ impl Support {
         if whose.is_none() {
             self.refer(stored, indexer.base_url());
         }
-        Ok(whose.is_none() || whose == owner)
+        // Who asks for every patient's record wants every patient's content.
+        let is_wanted = self.is_every_patient && whose.is_some() && is_content(&resource);
+        Ok(whose.is_none() || whose == owner || is_wanted)
     }
+}
+
+/// What no compartment holds although it may be a patient's.
+fn is_content(resource: &Resource) -> bool {
+    resource.resource_type().name() == "Binary"
 }
 
 /// Where a resource is.

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::{NOW_MS, indexer, pairs, parse_query, resource_type};
 use crate::outcome::Severity;
+use crate::search::canonical;
 use crate::search::param::Condition;
 use crate::search::param::string::StringCondition;
 use crate::search::parse::value::OR_VALUES_MAX;
@@ -228,4 +229,32 @@ proptest! {
             Err(issues) => prop_assert!(!issues.is_empty() && !is_lenient),
         }
     }
+}
+
+#[test]
+fn queries_that_ask_for_the_same_have_one_form() {
+    let form = |name: &str, query: &str| canonical::form(&parse_query(name, query).unwrap());
+    let plain = form(
+        "Patient",
+        "identifier=http://a|1&active=true&birthdate=2000",
+    );
+    for same in [
+        "active=true&identifier=http://a|1&birthdate=2000",
+        "birthdate=eq2000&identifier=http://a|1,http://a|1&active=true",
+        "identifier=http://a|1&active=true&active=true&birthdate=2000&_count=1",
+        "_sort=birthdate&identifier=http://\\a|1&active=true&birthdate=2000",
+    ] {
+        assert_eq!(form("Patient", same), plain, "{same}");
+    }
+    let either = form("Patient", "identifier=a,b&_id=1,2");
+    assert_eq!(form("Patient", "_id=2,1&identifier=b,a,b"), either);
+    assert_ne!(form("Patient", "identifier=a&identifier=b&_id=1,2"), either);
+    let subject = form("Observation", "subject=Patient/1");
+    assert_eq!(form("Observation", "subject:Patient=1"), subject);
+    assert_ne!(form("Observation", "subject=Patient/2"), subject);
+    assert_ne!(form("Patient", "identifier=http://a|1"), plain);
+    assert_ne!(
+        form("Patient", "active:not=true"),
+        form("Patient", "active=true")
+    );
 }

@@ -38,6 +38,38 @@ pub(super) async fn get(
     Ok(Some(document).filter(|document| document.expires_ms.is_none_or(|at| at > now_ms)))
 }
 
+/// Ids asked for together.
+const IDS_MAX: usize = 1_000;
+
+/// Several documents of a collection; those absent or expired at `now_ms` are left out.
+pub(super) async fn get_many(
+    store: &Inner,
+    collection: &str,
+    ids: &[String],
+    now_ms: i64,
+) -> Result<Vec<Document>, StoreError> {
+    let mut documents = Vec::with_capacity(ids.len());
+    for some in ids.chunks(IDS_MAX) {
+        let addresses = some.iter().map(|id| address(collection, id));
+        let addresses: Vec<String> = addresses.collect::<Result<_, _>>()?;
+        let mut cursor = place(store, collection)
+            .find(doc! { "_id": { "$in": addresses } })
+            .max_time(store.read_time_max())
+            .await
+            .map_err(|error| from_driver(&error))?;
+        while cursor
+            .advance()
+            .await
+            .map_err(|error| from_driver(&error))?
+        {
+            let found = cursor.deserialize_current();
+            documents.push(read(&found.map_err(|error| from_driver(&error))?)?);
+        }
+    }
+    documents.retain(|document| document.expires_ms.is_none_or(|at| at > now_ms));
+    Ok(documents)
+}
+
 /// Documents of a collection in the order of their ids.
 pub(super) async fn find(
     store: &Inner,
