@@ -53,6 +53,9 @@ pub enum Intent {
     Read(ResourceType),
     /// Create, update, patch or delete of one type.
     Write(ResourceType),
+    /// Create, update, patch or delete of what criteria match. What these lead through is of other
+    /// types too: each is checked when it is found.
+    WriteWhere(ResourceType),
     /// History over all types.
     ReadSystem,
     /// Search of one type, or of several. What is found, included, or passed on the way of a chain
@@ -88,7 +91,11 @@ impl Grant {
     fn reads(&self, resource_type: ResourceType) -> bool {
         match self.intent {
             Intent::Read(granted) | Intent::Write(granted) => granted == resource_type,
-            Intent::ReadSystem | Intent::Search(_) | Intent::Bundle | Intent::Erase => true,
+            Intent::ReadSystem
+            | Intent::WriteWhere(_)
+            | Intent::Search(_)
+            | Intent::Bundle
+            | Intent::Erase => true,
             Intent::ReadTerminology => TERMINOLOGY_TYPES.contains(&resource_type.name()),
             Intent::Reindex => false,
         }
@@ -97,7 +104,7 @@ impl Grant {
     /// Whether the grant covers writing resources of this type.
     fn writes(&self, resource_type: ResourceType) -> bool {
         match self.intent {
-            Intent::Write(granted) => granted == resource_type,
+            Intent::Write(granted) | Intent::WriteWhere(granted) => granted == resource_type,
             Intent::Bundle => true,
             Intent::Read(_)
             | Intent::ReadSystem
@@ -161,6 +168,15 @@ mod tests {
         assert!(!grant.writes(patient));
         assert!(!grant.reads("Observation".parse().unwrap()));
         assert!(!grant.erases());
+    }
+
+    #[test]
+    fn criteria_of_a_write_may_lead_elsewhere_and_write_nothing_there() {
+        let open = Session::without_credentials(AccessMode::Open);
+        let (patient, other) = ("Patient".parse().unwrap(), "Observation".parse().unwrap());
+        let grant = check(&open, Intent::WriteWhere(patient)).unwrap();
+        assert!(grant.reads(patient) && grant.reads(other));
+        assert!(grant.writes(patient) && !grant.writes(other));
     }
 
     #[test]

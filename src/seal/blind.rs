@@ -52,6 +52,8 @@ pub enum Domain {
     DerivedKey = 15,
     /// A cell of the grid that positions on the globe are in.
     Cell = 16,
+    /// A code of a token that has capital letters, without their case.
+    FoldedCode = 17,
 }
 
 /// The key of the blind hashes.

@@ -22,6 +22,7 @@ use crate::seal::hex;
 use crate::search::cursor::CursorKey;
 use crate::search::hasher::Hasher;
 use crate::search::key::{ENTRIES_MAX, Entries, Key, ParameterNumber};
+use crate::search::param::token::case::LetterCase;
 use crate::search::param::{
     self, DataType, Found, KeyWriter, composite, date, reference, special, token,
 };
@@ -90,6 +91,8 @@ struct Traits {
     states_systems: bool,
     /// The required bindings of its codes.
     code_sets: Vec<u16>,
+    /// Whether case counts in its tokens.
+    case: LetterCase,
     /// Of the parts of a composite.
     components: Vec<Traits>,
     /// The kinds of the parts of a composite.
@@ -110,6 +113,15 @@ impl Known<'_> {
         })
     }
 
+    fn case(&self, program: &Program, code_sets: &[u16]) -> LetterCase {
+        let ids = program.value_types();
+        let types = ids.iter().map(|id| {
+            let data_type = self.data_types.get(usize::from(id.0)).copied();
+            data_type.unwrap_or(DataType::Other)
+        });
+        LetterCase::of(types, !code_sets.is_empty())
+    }
+
     fn code_sets(&self, kind: ParameterKind, program: &Program) -> Vec<u16> {
         if kind == ParameterKind::Token {
             program.code_sets(self.registry.shapes())
@@ -118,6 +130,9 @@ impl Known<'_> {
         }
     }
 }
+
+/// What [`Indexer::systems`] tells.
+pub type KnownSystems<'a> = (bool, Vec<&'a CodeSet>, LetterCase);
 
 /// What one pass over a resource gathers.
 struct Gathered {
@@ -311,18 +326,21 @@ impl Indexer {
         }
     }
 
-    /// What is known of the systems of a parameter's tokens: whether values may state them, and
-    /// the required bindings of those that do not.
-    pub fn systems(&self, resource_type: ResourceType, code: &str) -> (bool, Vec<&CodeSet>) {
+    /// What is known of the systems of a parameter's tokens: whether values may state them, the
+    /// required bindings of those that do not, and whether case counts.
+    pub fn systems(&self, resource_type: ResourceType, code: &str) -> KnownSystems<'_> {
         let traits = self.traits(resource_type, code);
-        traits.map_or((true, Vec::new()), |traits| self.systems_of(traits))
+        self.systems_of(traits)
     }
 
-    fn systems_of(&self, traits: &Traits) -> (bool, Vec<&CodeSet>) {
+    fn systems_of(&self, traits: Option<&Traits>) -> KnownSystems<'_> {
+        let Some(traits) = traits else {
+            return (true, Vec::new(), LetterCase::Exact);
+        };
         let shapes = self.registry.shapes();
         let sets = traits.code_sets.iter();
         let bindings = sets.filter_map(|&set| shapes.code_set(set)).collect();
-        (traits.states_systems, bindings)
+        (traits.states_systems, bindings, traits.case)
     }
 
     fn traits(&self, resource_type: ResourceType, code: &str) -> Option<&Traits> {
@@ -446,6 +464,7 @@ impl Traits {
             data_types,
         };
         let components = parameter.components.iter();
+        let code_sets = known.code_sets(parameter.kind, program);
         let is_indexed = !is_special;
         let patient = registry.compartment(CompartmentKind::Patient, resource_type);
         let rank = || MAIN_DATES.iter().position(|code| *code == parameter.code);
@@ -454,7 +473,8 @@ impl Traits {
             is_in_patient_compartment: patient.contains(&parameter.code),
             date_rank: (parameter.kind == ParameterKind::Date).then(rank).flatten(),
             states_systems: known.states_systems(program),
-            code_sets: known.code_sets(parameter.kind, program),
+            case: known.case(program, &code_sets),
+            code_sets,
             kinds: components.clone().map(|one| one.kind).collect(),
             components: components
                 .map(|one| Self::of_component(one, &known))

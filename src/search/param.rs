@@ -279,7 +279,8 @@ impl Condition {
             Self::Token(token) => token.is_exact(),
             Self::Uri(uri) => uri.is_exact(),
             Self::Logical(_) | Self::Composite(_) | Self::Near(_) => false,
-            Self::Date(_) | Self::Vocabulary(_) => true,
+            Self::Vocabulary(vocabulary) => vocabulary.is_exact(),
+            Self::Date(_) => true,
         }
     }
 

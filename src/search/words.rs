@@ -24,9 +24,6 @@ pub const CONTENT: &str = "_content";
 /// The setting that both need.
 pub const SETTING: &str = "search.words";
 
-/// Words of one resource that are indexed.
-const WORDS_MAX: usize = 10_000;
-
 /// Members whose texts nobody reads: names of things elsewhere, and bytes.
 const UNREAD: [&str; 10] = [
     "contentType",
@@ -88,7 +85,6 @@ pub fn index(
     each_text(resource.object(), &mut |text| all.extend(words(text)));
     all.sort_unstable();
     all.dedup();
-    all.truncate(WORDS_MAX);
     keys.extend(all.iter().map(|word| key(content, word, hasher)));
 }
 

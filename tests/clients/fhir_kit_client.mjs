@@ -98,9 +98,35 @@ async function transactionAndSearch() {
   assert.equal(resolved.name[0].family, 'Bundled');
 }
 
+async function searchWithOthers() {
+  const count = (bundle, mode) => bundle.entry.filter((one) => one.search.mode === mode).length;
+  const found = await client.search({
+    resourceType: 'Patient', searchParams: { family: 'Bundled', _revinclude: 'Observation:subject' },
+  });
+  assert.deepEqual([count(found, 'match'), count(found, 'include')], [1, 25]);
+  const { id } = found.entry[0].resource;
+  const searchParams = {
+    patient: id, _count: 10, _include: 'Observation:subject', _sort: '-_lastUpdated,_id',
+  };
+  let page = await client.search({ resourceType: 'Observation', searchParams });
+  const sizes = [];
+  const seen = new Set();
+  while (page) {
+    sizes.push([count(page, 'match'), count(page, 'include')]);
+    page.entry.forEach((one) => seen.add(one.resource.id));
+    page = await client.nextPage({ bundle: page });
+  }
+  assert.deepEqual(sizes, [[10, 1], [10, 1], [5, 1]]);
+  assert.equal(seen.size, 26);
+  const compartment = { resourceType: 'Patient', id };
+  const inside = await client.search({ resourceType: 'Observation', compartment });
+  assert.equal(inside.total, 25);
+}
+
 const statement = await client.capabilityStatement();
 assert.equal(statement.fhirVersion, '4.0.1');
 await createReadUpdateDelete();
 await conditional();
 await transactionAndSearch();
+await searchWithOthers();
 console.log('ok');

@@ -102,6 +102,22 @@ def transaction_and_search(server):
     assert len(texts) == 25
 
 
+def search_with_others(server):
+    bundled = next(Patient.where({"family": "Bundled"}).perform_resources_iter(server))
+    criteria = {"patient": bundled.id, "_count": "10", "_sort": "-_lastUpdated,_id"}
+    of_patient = Observation.where(criteria).include("subject")
+    pages = list(of_patient.perform_iter(server))
+    modes = [[one.search.mode for one in page.entry] for page in pages]
+    assert [page.count("match") for page in modes] == [10, 10, 5], modes
+    assert all(page.count("include") == 1 for page in modes), modes
+    ids = [one.resource.id for page in pages for one in page.entry if one.search.mode == "match"]
+    assert len(set(ids)) == 25
+    back = Patient.where({"_id": bundled.id}).include("subject", Observation, reverse=True)
+    page = next(back.perform_iter(server))
+    types = [one.resource.resource_type for one in page.entry]
+    assert types == ["Patient"] + ["Observation"] * 25, types
+
+
 def main(base):
     settings = {"app_id": "vesta_tests", "api_base": base}
     client = smart.FHIRClient(settings=settings)
@@ -111,6 +127,7 @@ def main(base):
     create_read_update_delete(client.server)
     conditional(client.server)
     transaction_and_search(client.server)
+    search_with_others(client.server)
     print("ok")
 
 

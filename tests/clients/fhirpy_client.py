@@ -106,6 +106,27 @@ def search(client):
     assert "name" not in only
 
 
+def search_with_others(client):
+    bundled = client.resources("Patient").search(family="Bundled").get()
+    observations = client.resources("Observation").search(patient=bundled)
+    pages = observations.include("Observation", "subject").limit(10)
+    bundle = pages.fetch_raw()
+    modes = [entry["search"]["mode"] for entry in bundle["entry"]]
+    assert modes == ["match"] * 10 + ["include"], modes
+    assert len({one.id for one in pages}) == 25
+    back = client.resources("Patient").search(_id=bundled.id)
+    back = back.revinclude("Observation", "subject").fetch_raw()
+    modes = [entry["search"]["mode"] for entry in back["entry"]]
+    assert modes == ["match"] + ["include"] * 25, modes
+    for sort, order in [("value-quantity", None), ("-_lastUpdated", None), ("family", 1)]:
+        resource_type = "Patient" if order else "Observation"
+        ordered = client.resources(resource_type).sort(sort).limit(4)
+        ids = [one.id for one in ordered]
+        assert len(ids) == len(set(ids)) == client.resources(resource_type).count(), sort
+    families = [one["name"][0]["family"] for one in client.resources("Patient").sort("family")]
+    assert families == sorted(families), families
+
+
 async def concurrently(base):
     client = AsyncFHIRClient(base)
     saves = [patient(client, 100 + number, "Async").save() for number in range(8)]
@@ -121,6 +142,7 @@ def main(base):
     conditional(client)
     transaction(client)
     search(client)
+    search_with_others(client)
     asyncio.run(concurrently(base))
     print("ok")
 

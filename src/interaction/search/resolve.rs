@@ -23,6 +23,9 @@ use crate::search::index::Indexer;
 use crate::search::lower::COUNT_LIMIT;
 use crate::search::param::Condition;
 use crate::search::param::reference::ReferenceCondition;
+use crate::search::param::token::TokenCondition;
+use crate::search::param::token::case::LetterCase;
+use crate::search::param::uri::UriCondition;
 use crate::search::query::{Criterion, Query};
 use crate::search::relation::Relation;
 use crate::search::target::Target;
@@ -201,7 +204,13 @@ impl Resolver<'_> {
     ) -> Result<Criterion, Outcome> {
         let mut inner = self.inner(source, criterion).await?;
         let mut matching = self.matching(inner.clone()).await?;
-        if let Some(near) = self.nearer(outer, &matching).await? {
+        let is_canonical = is_canonical(&self.ctx.records.indexer(), source, code);
+        let near = if is_canonical {
+            None
+        } else {
+            self.nearer(outer, &matching).await?
+        };
+        if let Some(near) = near {
             let mut texts = Vec::new();
             let mut add = |stored: Stored| {
                 let address = &stored.version.address;
@@ -212,10 +221,50 @@ impl Resolver<'_> {
             inner.criteria.push(references(code, texts));
             matching = self.matching(inner).await?;
         }
-        let ids = self
-            .targets_of(&matching, source, (code, outer.resource_type))
-            .await?;
+        let place = (code, outer.resource_type);
+        if is_canonical {
+            return self.canonical_targets_of(&matching, source, place).await;
+        }
+        let ids = self.targets_of(&matching, source, place).await?;
         Ok(Criterion::Ids(ids.into_iter().collect()))
+    }
+
+    /// The resources of a type that matches refer to by a parameter, by address or canonical URL.
+    async fn canonical_targets_of(
+        &self,
+        matching: &Matching,
+        source: ResourceType,
+        (code, target): (&CompactString, ResourceType),
+    ) -> Result<Criterion, Outcome> {
+        let indexer = self.ctx.records.indexer();
+        let (mut ids, mut urls) = (BTreeSet::new(), BTreeSet::new());
+        let mut add = |stored: Stored| {
+            let resource = stored.resource()?;
+            each_target(
+                &indexer,
+                (source, code),
+                &resource,
+                &mut |found| match found {
+                    Target::Local {
+                        resource_type, id, ..
+                    } if resource_type == target => {
+                        ids.insert(id);
+                    }
+                    Target::Local { .. } => {}
+                    Target::Canonical { url, version } => {
+                        urls.insert((url, version));
+                    }
+                },
+            );
+            Ok(())
+        };
+        self.each(matching, true, &mut add).await?;
+        let mut any = vec![Criterion::Ids(ids.into_iter().collect())];
+        any.extend(
+            urls.into_iter()
+                .map(|(url, version)| canonical(url, version)),
+        );
+        Ok(Criterion::Any(any))
     }
 
     /// Ids of the resources of a type that matches refer to by a parameter.
@@ -341,6 +390,24 @@ pub(super) fn is_canonical(indexer: &Indexer, resource_type: ResourceType, code:
     types
         .iter()
         .any(|&id| matches!(shapes.name(id), "canonical" | "uri"))
+}
+
+/// What has a canonical URL, and a business version where one is named.
+fn canonical(url: String, version: Option<String>) -> Criterion {
+    let of = |code: &str, condition| Criterion::Parameter {
+        code: code.into(),
+        any_of: vec![condition],
+    };
+    let url = of("url", Condition::Uri(UriCondition::Same(url)));
+    let Some(code) = version else {
+        return url;
+    };
+    let case = LetterCase::Exact;
+    let version = of(
+        "version",
+        Condition::Token(TokenCondition::Code { code, case }),
+    );
+    Criterion::All(vec![url, version])
 }
 
 /// The canonical URL of a resource, with its business version where it has one.

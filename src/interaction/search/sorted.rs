@@ -1,7 +1,8 @@
 //! Sorted searches: all matches are put in order once, and pages are cut from that list.
 //!
 //! A list of more than one page is kept for its links, so that pages neither repeat nor lack a
-//! match, whatever is written meanwhile; deleted resources are left out of their page.
+//! match, whatever is written meanwhile; what was deleted, or no longer matches, is left out of its
+//! page.
 //! Spec: <https://hl7.org/fhir/R4/search.html#sort>.
 
 use crate::access::records::Stored;
@@ -9,10 +10,11 @@ use crate::access::records::results::Item;
 use crate::interaction::fill::Filling;
 use crate::interaction::search::matching::Matching;
 use crate::interaction::search::paging::Page;
-use crate::interaction::search::{SearchResponse, Searching, include};
+use crate::interaction::search::{SearchResponse, Searching, include, resolve};
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
 use crate::search::cursor::Frozen;
+use crate::search::plan::Predicate;
 use crate::search::query::Total;
 use crate::search::sort::{self, SortValue};
 
@@ -58,9 +60,37 @@ impl Searching<'_> {
         let items = self.thaw(&frozen, page_size).await?;
         let mut room = self.room();
         let (opened, taken) = include::open(self.ctx, self.grant, (&items, &mut room)).await?;
-        response.matches = opened;
+        response.matches = self.still_matching(opened).await?;
         let mut page = Page::cut(frozen, (page_size, taken), total);
         self.finish(response, (&mut page, room)).await
+    }
+
+    /// Those of a kept list that meet the query as they are by now.
+    async fn still_matching(&self, opened: Vec<Stored>) -> Result<Vec<Stored>, Outcome> {
+        let mut queries = self.understood.queries.clone();
+        resolve::resolve_all(self.ctx, self.grant, &mut queries).await?;
+        let compartment = self.request.scope.compartment_predicate(self.ctx);
+        let indexer = self.ctx.records.indexer();
+        let mut matches = Vec::with_capacity(opened.len());
+        for stored in opened {
+            let resource = stored.resource()?;
+            let version = &stored.version;
+            let last_updated_ms = version.last_updated_ms;
+            let mut own = queries
+                .iter()
+                .filter(|query| query.resource_type == version.address.resource_type);
+            let is_met = own.all(|query| query.matches(&resource, last_updated_ms, &indexer));
+            let is_inside = match &compartment {
+                Some(Predicate::Compartment(owner)) => indexer
+                    .entries(&resource, last_updated_ms)
+                    .is_ok_and(|entries| entries.compartments.contains(owner)),
+                _ => true,
+            };
+            if is_met && is_inside {
+                matches.push(stored);
+            }
+        }
+        Ok(matches)
     }
 
     /// Included resources that the Bundle before had no room for.

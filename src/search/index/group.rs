@@ -3,8 +3,7 @@
 use crate::conformance::search_parameter::{Component, SearchParameter};
 use crate::fhir::resource::Resource;
 use crate::fhir::resource_type::ResourceType;
-use crate::fhir::shape::CodeSet;
-use crate::search::index::{Indexer, Traits};
+use crate::search::index::{Indexer, KnownSystems, Traits};
 use crate::search::param::composite::Group;
 
 impl Indexer {
@@ -54,19 +53,20 @@ impl Indexer {
         resource_type: ResourceType,
         code: &str,
         place: usize,
-    ) -> (bool, Vec<&CodeSet>) {
+    ) -> KnownSystems<'_> {
         let traits = self.traits(resource_type, code);
-        let component = traits.and_then(|traits| traits.components.get(place));
-        component.map_or((true, Vec::new()), |one| self.systems_of(one))
+        self.systems_of(traits.and_then(|traits| traits.components.get(place)))
     }
 }
 
 impl Traits {
     /// What is known of a part of a composite parameter.
     pub(super) fn of_component(component: &Component, indexed: &super::Known<'_>) -> Self {
+        let code_sets = indexed.code_sets(component.kind, &component.expression);
         Self {
             states_systems: indexed.states_systems(&component.expression),
-            code_sets: indexed.code_sets(component.kind, &component.expression),
+            case: indexed.case(&component.expression, &code_sets),
+            code_sets,
             ..Self::default()
         }
     }

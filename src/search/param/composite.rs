@@ -5,10 +5,13 @@
 //! Everything is verified on the resource, which also decides systems, units and third parts.
 //! Spec: <https://hl7.org/fhir/R4/search.html#combining>.
 
+use std::borrow::Cow;
+
 use crate::conformance::search_parameter::ParameterKind;
 use crate::seal::blind::Domain;
 use crate::search::hasher::Hasher;
 use crate::search::key::{Key, ParameterNumber};
+use crate::search::param::token::case::fold;
 use crate::search::param::{Condition, Found, KeyWriter, date, number, quantity, reference, token};
 use crate::search::plan::{KeyRange, Predicate};
 
@@ -49,7 +52,7 @@ fn index_second(kind: ParameterKind, tag: &str, value: &Found<'_>, writer: &mut 
         ParameterKind::Date => date::index_below(value, by_first, second, writer.keys),
         ParameterKind::Token => token::each_token(value, &mut |_, code| {
             if let Some(code) = code {
-                let hash = writer.hasher.hash8(Domain::Code, code);
+                let hash = writer.hasher.hash8(Domain::Code, &fold(code));
                 writer.keys.push(by_first.clone().with(&hash));
             }
         }),
@@ -69,7 +72,7 @@ fn each_tag(kind: ParameterKind, value: &Found<'_>, base_url: &str, each: &mut d
     match kind {
         ParameterKind::Token => token::each_token(value, &mut |_, code| {
             if let Some(code) = code {
-                each(code);
+                each(&fold(code));
             }
         }),
         ParameterKind::Reference => {
@@ -112,7 +115,10 @@ impl CompositeCondition {
             Some(Condition::Number(one)) => one.lower_below(&by_first, &second),
             Some(Condition::Date(one)) => one.lower_below(by_first, second),
             Some(Condition::Token(one)) => match one.code() {
-                Some(code) => Predicate::Key(by_first.with(&hasher.hash8(Domain::Code, code))),
+                Some(code) => {
+                    let hash = hasher.hash8(Domain::Code, &fold(code));
+                    Predicate::Key(by_first.with(&hash))
+                }
                 None => Predicate::Range(KeyRange::prefix(by_first)),
             },
             _ => Predicate::Key(by_first),
@@ -120,10 +126,13 @@ impl CompositeCondition {
     }
 
     /// What the first part names; nothing where it names no single thing.
-    fn tags(&self) -> Vec<&str> {
+    fn tags(&self) -> Vec<Cow<'_, str>> {
         match self.parts.first() {
-            Some(Condition::Token(one)) => one.code().into_iter().collect(),
-            Some(Condition::Reference(one)) => one.targets.iter().map(String::as_str).collect(),
+            Some(Condition::Token(one)) => one.code().map(fold).into_iter().collect(),
+            Some(Condition::Reference(one)) => {
+                let targets = one.targets.iter();
+                targets.map(|one| Cow::Borrowed(one.as_str())).collect()
+            }
             _ => Vec::new(),
         }
     }

@@ -173,7 +173,8 @@ pub fn matches_logical(wanted: &TokenCondition, value: &Found<'_>) -> bool {
     let Some(identifier) = identifier(value) else {
         return false;
     };
-    wanted.meets(identifier.get_str("system"), identifier.get_str("value"))
+    let (system, code) = (identifier.get_str("system"), identifier.get_str("value"));
+    wanted.meets(value, system, code)
 }
 
 fn identifier<'a>(value: &Found<'a>) -> Option<&'a Object> {
@@ -217,7 +218,12 @@ pub fn each_target(value: &Found<'_>, base_url: &str, each: &mut dyn FnMut(&str,
         DataType::Canonical => {
             if let Some(text) = value.text() {
                 of_reference(text, base_url, each);
-                if let Some((url, _version)) = text.split_once('|') {
+                // A place in a resource is of that resource.
+                let whole = text.split_once('#').map_or(text, |(before, _)| before);
+                if whole.len() < text.len() {
+                    of_reference(whole, base_url, each);
+                }
+                if let Some((url, _version)) = whole.split_once('|') {
                     of_reference(url, base_url, each);
                 }
             }

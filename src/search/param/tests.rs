@@ -17,6 +17,7 @@ use crate::seal::blind::BlindKey;
 use crate::search::hasher::Hasher;
 use crate::search::key::{Entries, ParameterNumber};
 use crate::search::param::token::Systems;
+use crate::search::param::token::case::LetterCase;
 use crate::search::param::{Condition, DataType, Found, KeyWriter, ParseContext};
 use crate::search::plan::Candidate;
 
@@ -30,6 +31,7 @@ const NOW_MS: i64 = 1_795_305_600_000;
 const STATED: Systems<'_> = Systems {
     are_stated: true,
     bindings: &[],
+    case: LetterCase::Exact,
 };
 
 const CONTEXT: ParseContext<'_> = ParseContext {

@@ -1,9 +1,11 @@
 //! Token parameters: codes, identifiers, booleans and other values that are equal or not.
 //!
-//! Keys: parameter, hash of the code, hash of the system; and for codes of a stated system a key of
-//! the system alone. Compared with case: R4 leaves that to the code system, and where nothing is
-//! known of it, what differs in case is different.
+//! Keys: parameter, hash of the code, hash of the system; another one for codes with capitals,
+//! without their case; and for codes of a stated system a key of the system alone. Whether case
+//! counts is in [`case`].
 //! Spec: <https://hl7.org/fhir/R4/search.html#token>.
+
+pub mod case;
 
 use crate::fhir::resource::{Node, Object};
 use crate::fhir::shape::CodeSet;
@@ -11,6 +13,7 @@ use crate::seal::blind::Domain;
 use crate::search::escape;
 use crate::search::hasher::Hasher;
 use crate::search::key::{Key, ParameterNumber};
+use crate::search::param::token::case::{LetterCase, fold, has_cases, is_folded};
 use crate::search::param::{DataType, Found, KeyWriter, string};
 use crate::search::plan::{KeyRange, Predicate};
 use crate::search::text::normalise;
@@ -22,13 +25,20 @@ const SYSTEM_MARKER: u8 = 1;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenCondition {
     /// `code`: whatever the system.
-    Code(String),
+    Code {
+        /// The code.
+        code: String,
+        /// Whether case counts.
+        case: LetterCase,
+    },
     /// `system|code`, or with an empty system `|code`: one without a system.
     CodeInSystem {
         /// The system.
         system: String,
         /// The code.
         code: String,
+        /// Whether case counts.
+        case: LetterCase,
     },
     /// `system|`: any code of the system.
     System {
@@ -54,6 +64,7 @@ pub enum TokenCondition {
 pub const STATED: Systems<'static> = Systems {
     are_stated: true,
     bindings: &[],
+    case: LetterCase::Exact,
 };
 
 /// What is known of the systems of a parameter's values.
@@ -63,6 +74,8 @@ pub struct Systems<'a> {
     pub are_stated: bool,
     /// The required bindings of values that do not, as a `code` does not.
     pub bindings: &'a [&'a CodeSet],
+    /// Whether case counts in codes.
+    pub case: LetterCase,
 }
 
 /// The system that a code without one has by its binding.
@@ -91,12 +104,14 @@ pub fn states_system(data_type: DataType) -> bool {
 pub fn index(value: &Found<'_>, writer: &mut KeyWriter<'_, '_>) {
     each_token(value, &mut |system, code| {
         if let Some(code) = code {
-            writer.keys.push(code_key(
-                writer.parameter,
-                system.unwrap_or_default(),
-                code,
-                writer.hasher,
-            ));
+            let system = system.unwrap_or_default();
+            let key = code_key(writer.parameter, system, code, writer.hasher);
+            writer.keys.push(key);
+            let folded = fold(code);
+            if folded != code && is_folded(value) {
+                let key = folded_key(writer.parameter, system, &folded, writer.hasher);
+                writer.keys.push(key);
+            }
         }
         if let Some(system) = system.filter(|_| value.data_type != DataType::Code) {
             writer
@@ -121,11 +136,14 @@ pub fn parse(text: &str, systems: &Systems<'_>) -> Result<TokenCondition, String
     match (system, code) {
         ("", "") => Err("a token needs a system or a code".into()),
         (system, "") => Ok(of_system(plain(system), systems.bindings)),
-        (system, code) => Ok(TokenCondition::CodeInSystem {
-            system: plain(system),
-            code: plain(code),
-        }),
+        (system, code) => Ok(of_pair(plain(system), plain(code), systems.case)),
     }
+}
+
+/// A code of a system, which may say that case counts.
+pub fn of_pair(system: String, code: String, case: LetterCase) -> TokenCondition {
+    let case = case.within(&system);
+    TokenCondition::CodeInSystem { system, code, case }
 }
 
 /// Reads the beginning of what people read.
@@ -155,13 +173,11 @@ pub fn parse_of_type(text: &str) -> Result<TokenCondition, String> {
 /// Where the system of every value is known, so is the one key that values with the code have.
 fn of_code(code: String, systems: &Systems<'_>) -> TokenCondition {
     if systems.are_stated {
-        return TokenCondition::Code(code);
+        let case = systems.case;
+        return TokenCondition::Code { code, case };
     }
     let system = bound_system(systems.bindings, &code).unwrap_or_default();
-    TokenCondition::CodeInSystem {
-        system: system.to_owned(),
-        code,
-    }
+    of_pair(system.to_owned(), code, systems.case)
 }
 
 /// A whole system, of which elements bound to it may have these codes without stating it.
@@ -189,11 +205,16 @@ impl TokenCondition {
     /// The condition on keys.
     pub fn lower(&self, parameter: ParameterNumber, hasher: &mut Hasher<'_>) -> Predicate {
         match self {
-            Self::Code(code) => Predicate::Range(KeyRange::prefix(
-                Key::new(parameter).with(&hasher.hash8(Domain::Code, code)),
-            )),
-            Self::CodeInSystem { system, code } => {
-                Predicate::Key(code_key(parameter, system, code, hasher))
+            Self::Code { code, case } => {
+                let ways = hashes_of(code, *case, hasher).into_iter();
+                let of = |hash: [u8; 8]| KeyRange::prefix(Key::new(parameter).with(&hash));
+                one_of(ways.map(|hash| Predicate::Range(of(hash))))
+            }
+            Self::CodeInSystem { system, code, case } => {
+                let tail = hasher.hash4(Domain::System, system);
+                let ways = hashes_of(code, *case, hasher).into_iter();
+                let of = |hash: [u8; 8]| Key::new(parameter).with(&hash).with(&tail);
+                one_of(ways.map(|hash| Predicate::Key(of(hash))))
             }
             Self::System {
                 system,
@@ -225,14 +246,21 @@ impl TokenCondition {
     /// The code that it asks for, where that is one.
     pub fn code(&self) -> Option<&str> {
         match self {
-            Self::Code(code) | Self::CodeInSystem { code, .. } => Some(code),
+            Self::Code { code, .. } | Self::CodeInSystem { code, .. } => Some(code),
             Self::System { .. } | Self::Text(_) | Self::OfType { .. } => None,
         }
     }
 
     /// Whether the keys alone decide it.
     pub fn is_exact(&self) -> bool {
-        !matches!(self, Self::Text(_) | Self::OfType { .. })
+        match self {
+            // Where case counts in some of the values only, keys do not tell which.
+            Self::Code { code, case } | Self::CodeInSystem { code, case, .. } => {
+                *case != LetterCase::Mixed || !has_cases(code)
+            }
+            Self::System { .. } => true,
+            Self::Text(_) | Self::OfType { .. } => false,
+        }
     }
 
     /// Whether its keys are all that the parameter has.
@@ -253,20 +281,23 @@ impl TokenCondition {
                 value: wanted,
             } => is_met = is_of_type(value, system, code, wanted),
             _ => each_token(value, &mut |system, code| {
-                is_met |= self.meets(system, code);
+                is_met |= self.meets(value, system, code);
             }),
         }
         is_met
     }
 
-    /// Whether one code with its system meets it.
-    pub fn meets(&self, system: Option<&str>, code: Option<&str>) -> bool {
+    /// Whether one code of a value, with its system, meets it.
+    pub fn meets(&self, value: &Found<'_>, system: Option<&str>, code: Option<&str>) -> bool {
+        let is_same =
+            |case: LetterCase, wanted| code.is_some_and(|code| case.is_same(value, code, wanted));
         match self {
-            Self::Code(wanted) => code == Some(wanted),
+            Self::Code { code, case } => is_same(*case, code),
             Self::CodeInSystem {
                 system: wanted_system,
-                code: wanted,
-            } => code == Some(wanted) && system.unwrap_or_default() == wanted_system,
+                code,
+                case,
+            } => system.unwrap_or_default() == wanted_system && is_same(*case, code),
             Self::System { system: wanted, .. } => system == Some(wanted),
             Self::Text(_) | Self::OfType { .. } => false,
         }
@@ -315,6 +346,47 @@ fn code_key(parameter: ParameterNumber, system: &str, code: &str, hasher: &mut H
     Key::new(parameter)
         .with(&hasher.hash8(Domain::Code, code))
         .with(&hasher.hash4(Domain::System, system))
+}
+
+/// The key of a code with capital letters, without their case.
+fn folded_key(
+    parameter: ParameterNumber,
+    system: &str,
+    folded: &str,
+    hasher: &mut Hasher<'_>,
+) -> Key {
+    Key::new(parameter)
+        .with(&hasher.hash8(Domain::FoldedCode, folded))
+        .with(&hasher.hash4(Domain::System, system))
+}
+
+/// The hashes of all that a wanted code may be stored as.
+fn hashes_of(code: &str, case: LetterCase, hasher: &mut Hasher<'_>) -> Vec<[u8; 8]> {
+    let exact = hasher.hash8(Domain::Code, code);
+    if case == LetterCase::Exact || !has_cases(code) {
+        return vec![exact];
+    }
+    let folded = fold(code);
+    let mut ways = vec![
+        hasher.hash8(Domain::Code, &folded),
+        hasher.hash8(Domain::FoldedCode, &folded),
+    ];
+    if case == LetterCase::Mixed && folded != code {
+        ways.push(exact);
+    }
+    ways
+}
+
+/// One of these.
+fn one_of(any: impl Iterator<Item = Predicate>) -> Predicate {
+    let mut any: Vec<_> = any.collect();
+    match (any.pop(), any.is_empty()) {
+        (Some(only), true) => only,
+        (last, _) => {
+            any.extend(last);
+            Predicate::Or(any)
+        }
+    }
 }
 
 fn system_key(parameter: ParameterNumber, system: &str, hasher: &mut Hasher<'_>) -> Key {

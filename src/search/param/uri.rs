@@ -103,9 +103,15 @@ fn key(parameter: ParameterNumber, uri: &str, hasher: &mut Hasher<'_>) -> Key {
 fn each_uri(value: &Found<'_>, each: &mut dyn FnMut(&str)) {
     let Some(text) = value.text() else { return };
     each(text);
-    if value.data_type == DataType::Canonical
-        && let Some((uri, _version)) = text.split_once('|')
-    {
+    if value.data_type != DataType::Canonical {
+        return;
+    }
+    // A place in a resource is of that resource.
+    let whole = text.split_once('#').map_or(text, |(before, _)| before);
+    if whole.len() < text.len() && !whole.is_empty() {
+        each(whole);
+    }
+    if let Some((uri, _version)) = whole.split_once('|') {
         each(uri);
     }
 }

@@ -11,7 +11,8 @@ use crate::search::hasher::Hasher;
 use crate::search::key::ParameterNumber;
 use crate::search::modifier::Modifier;
 use crate::search::param::Found;
-use crate::search::param::token::{Systems, TokenCondition, of_known_system};
+use crate::search::param::token::case::LetterCase;
+use crate::search::param::token::{Systems, TokenCondition, of_known_system, of_pair};
 use crate::search::plan::Predicate;
 
 /// What is asked of the vocabulary.
@@ -42,6 +43,8 @@ pub struct VocabularyCondition {
     pub asked: Asked,
     /// Systems with the codes that bound elements can have without stating it.
     bound: Vec<(String, Vec<String>)>,
+    /// Whether case counts in the parameter's codes.
+    case: LetterCase,
     tokens: OnceLock<Vec<TokenCondition>>,
 }
 
@@ -75,6 +78,7 @@ pub fn parse(
     Ok(VocabularyCondition {
         asked,
         bound: bound.collect(),
+        case: systems.case,
         tokens: OnceLock::new(),
     })
 }
@@ -84,16 +88,19 @@ impl VocabularyCondition {
     /// What was filled in before stays.
     pub fn fill<'a>(&self, systems: impl Iterator<Item = (&'a str, Option<&'a str>)>) {
         let tokens = systems.map(|(system, code)| match code {
-            Some(code) => TokenCondition::CodeInSystem {
-                system: system.to_owned(),
-                code: code.to_owned(),
-            },
+            Some(code) => of_pair(system.to_owned(), code.to_owned(), self.case),
             None => of_known_system(system, &self.bound),
         });
         self.tokens.get_or_init(|| tokens.collect());
     }
 
-    /// The condition on keys; it is exact.
+    /// Whether the keys alone decide it.
+    pub fn is_exact(&self) -> bool {
+        let mut tokens = self.tokens.get().into_iter().flatten();
+        tokens.all(TokenCondition::is_exact)
+    }
+
+    /// The condition on keys.
     pub fn lower(&self, parameter: ParameterNumber, hasher: &mut Hasher<'_>) -> Predicate {
         let mut any = Vec::new();
         for token in self.tokens.get().into_iter().flatten() {

@@ -115,7 +115,7 @@ fn positive(
         }
         code => {
             let of_type = named.resource_type;
-            let (are_stated, bindings) = indexer.systems(of_type, code);
+            let (are_stated, bindings, case) = indexer.systems(of_type, code);
             let target = match &modifier {
                 Some(Modifier::Type(target)) => Some(target),
                 _ => None,
@@ -126,6 +126,7 @@ fn positive(
                 systems: Systems {
                     are_stated,
                     bindings: &bindings,
+                    case,
                 },
                 base_url: indexer.base_url(),
                 now_ms,
@@ -190,7 +191,7 @@ fn composite(
         return Err(format!("its value is {} parted by '$'", codes.join(", ")));
     }
     let read = |(place, (component, text)): (usize, (&Component, &&str))| {
-        let (are_stated, bindings) =
+        let (are_stated, bindings, case) =
             indexer.component_systems(resource_type, &parameter.code, place);
         let context = ParseContext {
             targets: &[],
@@ -198,6 +199,7 @@ fn composite(
             systems: Systems {
                 are_stated,
                 bindings: &bindings,
+                case,
             },
             base_url: indexer.base_url(),
             now_ms,

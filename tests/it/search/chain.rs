@@ -8,6 +8,8 @@ use crate::support::server::{Backend, TestServer, on_both_stores};
 on_both_stores!(
     chains_are_followed_to_any_depth,
     reverse_chains_nest_and_have_chains_inside,
+    canonical_references_are_followed_back,
+    criteria_of_a_write_may_be_chains,
     hierarchies_are_walked_up_and_down,
     lists_and_filters_choose,
     malformed_chains_are_named,
@@ -85,6 +87,93 @@ async fn reverse_chains_nest_and_have_chains_inside(backend: Backend) {
                 "Patient?_has:Observation:patient:code=pulse&gender=male",
                 &["Patient/bob"],
             ),
+        ],
+    )
+    .await;
+}
+
+async fn canonical_references_are_followed_back(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    for (id, version) in [("one", "1"), ("two", "2")] {
+        let form = json!({ "resourceType": "Questionnaire", "id": id, "status": "active",
+            "url": "http://forms/f", "version": version });
+        put(&server, &form).await;
+    }
+    let other = json!({ "resourceType": "Questionnaire", "id": "other", "status": "active",
+        "url": "http://forms/other" });
+    put(&server, &other).await;
+    for (id, form, status) in [
+        ("any", "http://forms/f", "completed"),
+        ("second", "http://forms/f|2#part", "amended"),
+        ("part", "http://forms/other#part", "in-progress"),
+        ("local", "Questionnaire/one", "stopped"),
+    ] {
+        let answers = json!({ "resourceType": "QuestionnaireResponse", "id": id,
+            "questionnaire": form, "status": status });
+        put(&server, &answers).await;
+    }
+    let by = |status: &str| {
+        format!("Questionnaire?_has:QuestionnaireResponse:questionnaire:status={status}")
+    };
+    assert_found(
+        &server,
+        &[
+            (
+                &by("completed"),
+                &["Questionnaire/one", "Questionnaire/two"],
+            ),
+            (&by("amended"), &["Questionnaire/two"]),
+            (&by("in-progress"), &["Questionnaire/other"]),
+            (&by("stopped"), &["Questionnaire/one"]),
+            (&by("entered-in-error"), &[]),
+            (
+                "QuestionnaireResponse?questionnaire=http://forms/other",
+                &["QuestionnaireResponse/part"],
+            ),
+            (
+                "QuestionnaireResponse?questionnaire=http://forms/f",
+                &["QuestionnaireResponse/any", "QuestionnaireResponse/second"],
+            ),
+            (
+                "QuestionnaireResponse?questionnaire=http://forms/f|2",
+                &["QuestionnaireResponse/second"],
+            ),
+            (
+                "QuestionnaireResponse?questionnaire.version=2",
+                &["QuestionnaireResponse/any", "QuestionnaireResponse/second"],
+            ),
+        ],
+    )
+    .await;
+}
+
+async fn criteria_of_a_write_may_be_chains(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    clinic(&server).await;
+    let criteria = "code=weight&subject:Patient.name=ada";
+    let again = observation("ignored", "weight", "ada", &json!({}));
+    let call = server.request(http::Method::POST, "Observation");
+    let call = call.header("if-none-exist", criteria).json(&again);
+    let answer = call.send().await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let mut changed = observation(
+        "a2",
+        "weight",
+        "ada",
+        &json!({ "issued": "2020-01-01T00:00:00Z" }),
+    );
+    changed["status"] = json!("amended");
+    let answer = server
+        .put(&format!("Observation?{criteria}"), &changed)
+        .await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let visit = "Encounter?_has:Observation:encounter:code=pulse";
+    assert_eq!(server.delete(visit).await.status, 204);
+    assert_found(
+        &server,
+        &[
+            ("Encounter", &[]),
+            ("Observation?status=amended", &["Observation/a2"]),
         ],
     )
     .await;

@@ -5,6 +5,7 @@
 
 mod generate;
 mod naive;
+mod special;
 
 use std::collections::HashSet;
 use std::fmt::Write;

@@ -13,6 +13,7 @@ on_both_stores!(
     quantities_are_found_in_any_unit,
     composites_find_values_of_one_element,
     codes_are_found_by_value_set_and_hierarchy,
+    case_counts_where_the_code_system_says_so,
     a_value_set_that_cannot_be_expanded_refuses_the_search,
 );
 
@@ -303,6 +304,49 @@ async fn codes_are_found_by_value_set_and_hierarchy(backend: Backend) {
         .await;
     assert_eq!(deleted.status, 204, "{}", deleted.text());
     check(&server, &[("Observation?code=cat", &[])]).await;
+}
+
+async fn case_counts_where_the_code_system_says_so(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    let act = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
+    for (id, system, code) in [
+        ("act", act, "AMB"),
+        ("icd", "http://hl7.org/fhir-like/icd-10", "N17.9"),
+        ("low", "http://hl7.org/fhir-like/icd-10", "n18"),
+    ] {
+        let one = json!({"resourceType": "Encounter", "id": id, "status": "planned",
+            "class": {"system": system, "code": code}});
+        put(&server, &one).await;
+    }
+    let patient = json!({"resourceType": "Patient", "id": "p",
+        "identifier": [{"value": "aB"}],
+        "telecom": [{"system": "email", "value": "Ada@Example.org"}]});
+    put(&server, &patient).await;
+    check(
+        &server,
+        &[
+            ("Encounter?class=AMB", &["act"]),
+            ("Encounter?class=amb", &["act"]),
+            (&format!("Encounter?class={act}|AMB"), &["act"]),
+            (&format!("Encounter?class={act}|amb"), &[]),
+            ("Encounter?class=n17.9,N18", &["icd", "low"]),
+            (
+                "Encounter?class=http://hl7.org/fhir-like/icd-10|n17.9",
+                &["icd"],
+            ),
+            (
+                "Encounter?class=http://hl7.org/fhir-like/icd-10|N18",
+                &["low"],
+            ),
+            ("Encounter?class:not=n17.9", &["act", "low"]),
+            ("Encounter?status=PLANNED", &[]),
+            ("Patient?email=ada@example.org", &["p"]),
+            ("Patient?telecom=ADA@EXAMPLE.ORG", &["p"]),
+            ("Patient?identifier=aB", &["p"]),
+            ("Patient?identifier=AB", &[]),
+        ],
+    )
+    .await;
 }
 
 async fn a_value_set_that_cannot_be_expanded_refuses_the_search(backend: Backend) {

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::{STATED, is_found, is_found_in, node};
 use crate::fhir::shape::{CodeSet, CodeSystemCodes};
+use crate::search::param::token::case::LetterCase;
 use crate::search::param::token::{Systems, TokenCondition, index, parse};
 use crate::search::param::{Condition, DataType, Found};
 
@@ -111,6 +112,7 @@ fn a_bound_code_has_the_system_of_its_binding() {
     let systems = Systems {
         are_stated: false,
         bindings: &[&codes],
+        case: LetterCase::Exact,
     };
     for (query, expected) in [
         ("z", true),
@@ -165,10 +167,52 @@ fn a_bare_code_of_a_known_system_is_one_key() {
     let systems = Systems {
         are_stated: false,
         bindings: &[],
+        case: LetterCase::Exact,
     };
     let value = node("true");
     let found = Found::new(&value, DataType::Boolean);
     let condition = parse("true", &systems).unwrap();
     assert!(matches!(condition, TokenCondition::CodeInSystem { .. }));
     assert!(is_found(index, &[found], &Condition::Token(condition)));
+}
+
+#[test]
+fn case_counts_where_the_system_says_so() {
+    let concept = r#"{"coding":[{"system":"http://c","code":"N17.9"},
+        {"system":"http://unitsofmeasure.org","code":"mL"},{"system":"http://c","code":"amb"}]}"#;
+    let systems = Systems {
+        case: LetterCase::Folded,
+        ..STATED
+    };
+    for (query, expected) in [
+        ("N17.9", true),
+        ("n17.9", true),
+        ("http://c|n17.9", true),
+        ("http://c|N17.9", true),
+        ("http://d|n17.9", false),
+        ("AMB", true),
+        ("http://c|AMB", true),
+        ("ml", true),
+        ("http://unitsofmeasure.org|mL", true),
+        ("http://unitsofmeasure.org|ml", false),
+        ("http://unitsofmeasure.org|ML", false),
+        ("http://c|ml", false),
+        ("nl", false),
+    ] {
+        let condition = Condition::Token(parse(query, &systems).unwrap());
+        let found = is_found_in(index, concept, "CodeableConcept", &condition);
+        assert_eq!(found, expected, "{query}");
+    }
+    let mixed = Systems {
+        case: LetterCase::Mixed,
+        ..STATED
+    };
+    let identifier = r#"{"system":"http://i","value":"aB"}"#;
+    for (query, expected) in [("aB", true), ("ab", false), ("AB", false)] {
+        let condition = Condition::Token(parse(query, &mixed).unwrap());
+        let found = is_found_in(index, identifier, "Identifier", &condition);
+        assert_eq!(found, expected, "{query}");
+        let coding = r#"{"code":"ab"}"#;
+        assert!(is_found_in(index, coding, "Coding", &condition), "{query}");
+    }
 }
