@@ -82,6 +82,11 @@ impl BundleWriter {
         }
     }
 
+    /// Makes room for so many bytes of entries.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.out.reserve(bytes);
+    }
+
     /// Appends an entry.
     pub fn entry(&mut self, entry: &Entry<'_>) {
         let open: &[u8] = if self.has_entries {

@@ -209,10 +209,7 @@ impl Lowered {
 
     fn plan_of(&self, driver: Predicate, mut rest: Vec<Predicate>) -> Plan {
         // A parameter's keys are of one type; a compartment has resources of all.
-        if !matches!(
-            driver,
-            Predicate::Key(_) | Predicate::Range(_) | Predicate::Ids(_)
-        ) {
+        if !driver.is_by_key() && !matches!(driver, Predicate::Ids(_)) {
             rest.push(Predicate::Key(self.type_key.clone()));
         }
         Plan {

@@ -141,6 +141,16 @@ impl Predicate {
         }
     }
 
+    /// Whether it asks for keys of parameters and nothing else. Of one query they are all of its
+    /// type.
+    pub fn is_by_key(&self) -> bool {
+        match self {
+            Self::Key(_) | Self::Range(_) => true,
+            Self::Or(any) => any.iter().all(Self::is_by_key),
+            _ => false,
+        }
+    }
+
     /// Whether the predicate holds for a candidate.
     pub fn holds(&self, candidate: &Candidate<'_>) -> bool {
         match self {
@@ -204,9 +214,9 @@ impl Plan {
         });
         let has_residual = |plan: &Self| plan.residual != Predicate::All;
         // Keys and ranges of keys belong to one type each: what they yield needs no further test.
-        let is_plain = plans.iter().all(|plan| {
-            !has_residual(plan) && matches!(plan.driver, Predicate::Key(_) | Predicate::Range(_))
-        });
+        let is_plain = plans
+            .iter()
+            .all(|plan| !has_residual(plan) && plan.driver.is_by_key());
         let mut drivers: Vec<_> = plans.iter().map(|plan| plan.driver.clone()).collect();
         if is_same_driver {
             drivers.truncate(1);

@@ -9,6 +9,9 @@ use crate::interaction::Context;
 use crate::interaction::search::SearchResponse;
 use crate::outcome;
 
+/// Bytes that an entry has beside its resource and the base, about.
+const AROUND_ENTRY_BYTES: usize = 128;
+
 /// Writes a page as a Bundle.
 pub fn to_bundle(ctx: &Context, response: &SearchResponse) -> Vec<u8> {
     let base_url = &ctx.settings.base_url;
@@ -24,6 +27,9 @@ pub fn to_bundle(ctx: &Context, response: &SearchResponse) -> Vec<u8> {
         .collect();
     let now = Instant::from_millis(ctx.clock.now_ms()).to_string();
     let mut bundle = BundleWriter::new("searchset", &now, response.total, &links);
+    let all = response.matches.iter().chain(&response.included);
+    let bytes = all.map(|one| one.json.len() + base_url.len() + AROUND_ENTRY_BYTES);
+    bundle.reserve(bytes.sum());
     let mut write = |all: &[Stored], mode| {
         for (place, stored) in all.iter().enumerate() {
             let address = &stored.version.address;

@@ -78,6 +78,9 @@ impl Walk {
 /// Candidates of a broad condition that are looked at before others are counted.
 const PROBED_MAX: usize = 256;
 
+/// Alternatives of a condition whose total is told unasked.
+const COUNTED_ALTERNATIVES_MAX: usize = 8;
+
 impl Matching {
     /// Plans queries whose relations are resolved. `restriction` holds for every match; `driver`
     /// is what an earlier page found best.
@@ -429,7 +432,12 @@ impl Matching {
     /// Without a residual the index alone tells the total; else every candidate is looked at, which
     /// costs more than the page and is left to those who ask for it.
     fn is_cheap_to_count(&self) -> bool {
-        self.open.is_none() && self.plan.residual == Predicate::All && !self.needs_verification()
+        let is_narrow = match &self.plan.driver {
+            Predicate::Or(any) => any.len() <= COUNTED_ALTERNATIVES_MAX,
+            _ => true,
+        };
+        let is_whole = self.open.is_none() && self.plan.residual == Predicate::All;
+        is_narrow && is_whole && !self.needs_verification()
     }
 
     /// How many match: exact up to a limit, or as far as the client wants it. None where finding

@@ -150,7 +150,8 @@ pub(super) fn count(
                     low: i64::MIN,
                     high: i64::MAX,
                 },
-                limit: usize::MAX,
+                // Chunks begin small: there may be thousands of keys.
+                limit: TESTED_CHUNK_ROWS,
                 rows_max: usize::MAX,
             };
             let Some(mut search) = Search::new(db, plan, &everything)? else {
