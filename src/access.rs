@@ -3,14 +3,22 @@
 //! [`check`] is the only maker of a [`Grant`], and [`records::Records`], the only way to stored
 //! resources, wants one for everything. What nobody allowed is denied.
 
+pub mod documents;
 pub mod keys;
+pub mod policy;
 pub mod records;
+pub mod scope;
 pub mod sequence;
 
+use std::sync::Arc;
+
+use crate::access::policy::{Level, Opened, Policy, Restriction, Turn};
+use crate::access::scope::Permissions;
 use crate::config::AccessMode;
 use crate::fhir::resource_type::ResourceType;
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
+use crate::search::index::Indexer;
 
 /// Who asks.
 #[derive(Debug, Clone)]
@@ -18,7 +26,7 @@ pub struct Session {
     identity: Identity,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Identity {
     /// Nobody was asked for anything.
     Open,
@@ -26,6 +34,8 @@ enum Identity {
     Operator,
     /// Nobody showed a right.
     Anonymous,
+    /// The bearer of an access token.
+    Bearer(Arc<Policy>),
 }
 
 impl Session {
@@ -44,18 +54,28 @@ impl Session {
             identity: Identity::Operator,
         }
     }
+
+    /// The session of a request with an access token that was verified.
+    pub const fn bearer(policy: Arc<Policy>) -> Self {
+        Self {
+            identity: Identity::Bearer(policy),
+        }
+    }
 }
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Intent {
-    /// Read, vread, history or search of one type.
+    /// Read, vread or history of one type.
     Read(ResourceType),
-    /// Create, update, patch or delete of one type.
-    Write(ResourceType),
-    /// Create, update, patch or delete of what criteria match. What these lead through is of other
-    /// types too: each is checked when it is found.
-    WriteWhere(ResourceType),
+    /// Create of one type.
+    Create(ResourceType),
+    /// Update of one type, which creates where there is nothing.
+    Update(ResourceType),
+    /// Patch of one type; the answer shows what it came to.
+    Patch(ResourceType),
+    /// Delete of one type.
+    Delete(ResourceType),
     /// History over all types.
     ReadSystem,
     /// Search of one type, or of several. What is found, included, or passed on the way of a chain
@@ -63,7 +83,7 @@ pub enum Intent {
     Search(Option<ResourceType>),
     /// Reading code systems and value sets, to understand what is asked.
     ReadTerminology,
-    /// A batch or transaction; each entry is checked by itself as well.
+    /// A batch or transaction: nothing by itself but to commit; see [`Grant::within`].
     Bundle,
     /// Destroying a patient's key.
     Erase,
@@ -75,6 +95,8 @@ pub enum Intent {
 #[derive(Debug, Clone)]
 pub struct Grant {
     intent: Intent,
+    /// What the bearer of a token may do; `None` where everything is let through.
+    policy: Option<Arc<Policy>>,
 }
 
 impl Grant {
@@ -84,15 +106,111 @@ impl Grant {
     pub fn on_terminology(&self) -> Self {
         Self {
             intent: Intent::ReadTerminology,
+            policy: None,
         }
     }
 
-    /// Whether the grant covers reading resources of this type.
+    /// The grant of one entry of a Bundle, decided as if the entry came by itself.
+    pub fn within(&self, intent: Intent) -> Result<Self, Outcome> {
+        if self.intent != Intent::Bundle {
+            return Err(insufficient());
+        }
+        match &self.policy {
+            None => Ok(Self {
+                intent,
+                policy: None,
+            }),
+            Some(policy) => decide(policy, intent),
+        }
+    }
+
+    /// Whether nothing is kept from the bearer, so that figures about everything may be shown.
+    pub fn is_unlimited(&self) -> bool {
+        self.policy.is_none()
+    }
+
+    /// Whether searches find anything of a type.
+    pub fn finds(&self, resource_type: ResourceType) -> bool {
+        match (&self.policy, self.intent) {
+            (_, Intent::ReadTerminology) => TERMINOLOGY_TYPES.contains(&resource_type.name()),
+            (_, Intent::Reindex) => false,
+            (None, Intent::Read(granted)) => granted == resource_type,
+            (None, _) => true,
+            (Some(policy), intent) if may_find(intent) => {
+                policy.level(resource_type, Permissions::SEARCH) != Level::Nothing
+            }
+            (Some(_), _) => false,
+        }
+    }
+
+    /// What searches of a type, or of all types, have to be narrowed to.
+    fn restriction(&self, resource_type: Option<ResourceType>) -> Option<Restriction> {
+        let policy = self.policy.as_ref()?;
+        policy.restriction(resource_type)
+    }
+
+    /// How much of a type may be looked at by address or in a history.
+    fn level(&self, resource_type: ResourceType) -> Level {
+        let Some(policy) = &self.policy else {
+            return if self.reads(resource_type) {
+                Level::Everything
+            } else {
+                Level::Nothing
+            };
+        };
+        let wanted = wanted(self.intent);
+        let levels = wanted
+            .iter()
+            .map(|any_of| policy.level(resource_type, *any_of));
+        let rank = |level: &Level| match level {
+            Level::Nothing => 0,
+            Level::Partly => 1,
+            Level::Everything => 2,
+        };
+        levels.min_by_key(rank).unwrap_or(Level::Nothing)
+    }
+
+    /// Whether a resource may be looked at by address or in a history.
+    fn shows(&self, opened: Opened<'_>, indexer: &Indexer) -> bool {
+        let Some(policy) = &self.policy else {
+            return self.reads(opened.resource.resource_type());
+        };
+        let wanted = wanted(self.intent);
+        !wanted.is_empty()
+            && wanted
+                .iter()
+                .all(|any_of| policy.covers(opened, *any_of, indexer))
+    }
+
+    /// Whether searches find a resource.
+    fn shows_found(&self, opened: Opened<'_>, indexer: &Indexer) -> bool {
+        self.policy
+            .as_ref()
+            .is_none_or(|policy| policy.covers(opened, Permissions::SEARCH, indexer))
+    }
+
+    /// Whether the bearer may know that there is something that cannot be looked at: who writes to
+    /// it is told, since it could not be written as if it did not exist.
+    fn tells_of_hidden(&self) -> bool {
+        matches!(self.intent, Intent::Update(_))
+    }
+
+    /// Whether a change may be made.
+    fn permits(&self, turn: Turn<'_>, indexer: &Indexer) -> bool {
+        let policy = self.policy.as_ref();
+        policy.is_none_or(|policy| policy.permits(turn, indexer))
+    }
+
+    /// Whether an unlimited grant covers reading resources of this type.
     fn reads(&self, resource_type: ResourceType) -> bool {
         match self.intent {
-            Intent::Read(granted) | Intent::Write(granted) => granted == resource_type,
-            Intent::ReadSystem
-            | Intent::WriteWhere(_)
+            Intent::Read(granted) => granted == resource_type,
+            // Criteria of conditional writes may be about other types.
+            Intent::Create(_)
+            | Intent::Update(_)
+            | Intent::Patch(_)
+            | Intent::Delete(_)
+            | Intent::ReadSystem
             | Intent::Search(_)
             | Intent::Bundle
             | Intent::Erase => true,
@@ -101,10 +219,13 @@ impl Grant {
         }
     }
 
-    /// Whether the grant covers writing resources of this type.
+    /// Whether the grant covers writing resources of this type, as far as the intent tells.
     fn writes(&self, resource_type: ResourceType) -> bool {
         match self.intent {
-            Intent::Write(granted) | Intent::WriteWhere(granted) => granted == resource_type,
+            Intent::Create(granted)
+            | Intent::Update(granted)
+            | Intent::Patch(granted)
+            | Intent::Delete(granted) => granted == resource_type,
             Intent::Bundle => true,
             Intent::Read(_)
             | Intent::ReadSystem
@@ -131,13 +252,81 @@ const TERMINOLOGY_TYPES: [&str; 2] = ["CodeSystem", "ValueSet"];
 
 /// Decides whether the session may do what it intends.
 pub fn check(session: &Session, intent: Intent) -> Result<Grant, Outcome> {
-    match session.identity {
-        Identity::Open | Identity::Operator => Ok(Grant { intent }),
+    match &session.identity {
+        Identity::Open | Identity::Operator => Ok(Grant {
+            intent,
+            policy: None,
+        }),
         Identity::Anonymous => Err(Outcome::new(
             Kind::Unauthenticated,
             "This request carries no access token: sign in and send one.",
         )),
+        Identity::Bearer(policy) => decide(policy, intent),
     }
+}
+
+fn decide(policy: &Arc<Policy>, intent: Intent) -> Result<Grant, Outcome> {
+    let has = |resource_type, any_of| policy.level(resource_type, any_of) != Level::Nothing;
+    let is_permitted = match intent {
+        Intent::Read(one) => has(one, Permissions::READ),
+        Intent::Create(one) => has(one, Permissions::CREATE),
+        Intent::Update(one) => has(one, Permissions::CREATE.or(Permissions::UPDATE)),
+        Intent::Patch(one) => has(one, Permissions::READ) && has(one, Permissions::UPDATE),
+        Intent::Delete(one) => has(one, Permissions::DELETE),
+        Intent::Search(Some(one)) => has(one, Permissions::SEARCH),
+        Intent::Search(None) => policy.permits_some(Permissions::SEARCH),
+        Intent::ReadSystem => policy.permits_some(Permissions::READ),
+        Intent::Bundle => policy.permits_some(Permissions::ALL),
+        Intent::ReadTerminology => false,
+        Intent::Erase | Intent::Reindex => policy.is_everything(),
+    };
+    if !is_permitted {
+        return Err(insufficient());
+    }
+    Ok(Grant {
+        intent,
+        policy: (!policy.is_everything()).then(|| Arc::clone(policy)),
+    })
+}
+
+/// Of each of these sets one permission is needed to look at a resource by its address.
+const fn wanted(intent: Intent) -> &'static [Permissions] {
+    const READ: &[Permissions] = &[Permissions::READ];
+    const SEARCH: &[Permissions] = &[Permissions::READ.or(Permissions::SEARCH)];
+    const UPDATE: &[Permissions] = &[Permissions::UPDATE];
+    const PATCH: &[Permissions] = &[Permissions::READ, Permissions::UPDATE];
+    const DELETE: &[Permissions] = &[Permissions::DELETE];
+    match intent {
+        Intent::Read(_) | Intent::ReadSystem => READ,
+        Intent::Search(_) => SEARCH,
+        Intent::Update(_) => UPDATE,
+        Intent::Patch(_) => PATCH,
+        Intent::Delete(_) => DELETE,
+        Intent::Create(_)
+        | Intent::ReadTerminology
+        | Intent::Bundle
+        | Intent::Erase
+        | Intent::Reindex => &[],
+    }
+}
+
+/// Whether an intent comes with searching: by itself, or by the criteria of a conditional write.
+const fn may_find(intent: Intent) -> bool {
+    matches!(
+        intent,
+        Intent::Search(_)
+            | Intent::Create(_)
+            | Intent::Update(_)
+            | Intent::Patch(_)
+            | Intent::Delete(_)
+    )
+}
+
+fn insufficient() -> Outcome {
+    Outcome::new(
+        Kind::Forbidden,
+        "The scopes of the access token do not cover this.",
+    )
 }
 
 #[cfg(test)]
@@ -174,7 +363,7 @@ mod tests {
     fn criteria_of_a_write_may_lead_elsewhere_and_write_nothing_there() {
         let open = Session::without_credentials(AccessMode::Open);
         let (patient, other) = ("Patient".parse().unwrap(), "Observation".parse().unwrap());
-        let grant = check(&open, Intent::WriteWhere(patient)).unwrap();
+        let grant = check(&open, Intent::Update(patient)).unwrap();
         assert!(grant.reads(patient) && grant.reads(other));
         assert!(grant.writes(patient) && !grant.writes(other));
     }
@@ -183,7 +372,7 @@ mod tests {
     fn every_grant_covers_terminology_and_no_more_by_it() {
         let open = Session::without_credentials(AccessMode::Open);
         let patient = "Patient".parse().unwrap();
-        let grant = check(&open, Intent::Write(patient)).unwrap();
+        let grant = check(&open, Intent::Update(patient)).unwrap();
         let terminology = grant.on_terminology();
         for name in ["ValueSet", "CodeSystem"] {
             let resource_type = name.parse().unwrap();

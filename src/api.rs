@@ -3,3 +3,4 @@
 pub mod fhir;
 pub mod metrics;
 pub mod operation;
+pub mod smart;

@@ -4,6 +4,7 @@
 //! names, options and the line `vesta is listening on ...` do not change.
 
 mod bench;
+mod client;
 mod demo;
 pub mod dictionary;
 pub mod distill;
@@ -57,6 +58,13 @@ enum Command {
         #[command(flatten)]
         settings: Settings,
     },
+    /// Register, show or disable the clients that may ask for access tokens.
+    Client {
+        #[command(subcommand)]
+        action: client::Action,
+        #[command(flatten)]
+        settings: Settings,
+    },
     /// Print the CapabilityStatement of the server.
     CapabilityStatement,
     /// Train the dictionary that bodies are compressed with.
@@ -87,7 +95,8 @@ pub struct Settings {
     /// The address clients use, when it is not the one listened on.
     #[arg(long, global = true)]
     pub base_url: Option<String>,
-    /// How access is decided. `open` asks nobody for anything, on loopback only.
+    /// How access is decided: `smart` by access tokens, `open` asks nobody for anything, on
+    /// loopback only [default: smart].
     #[arg(long, global = true)]
     pub access: Option<AccessMode>,
     /// A configuration file in TOML.
@@ -157,6 +166,7 @@ fn carry_out(command: Command) -> Result<(), Failure> {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Reindex(arguments) => reindex::run(&arguments),
         Command::Keys { action, settings } => keys::run(action, &settings),
+        Command::Client { action, settings } => client::run(action, &settings),
         Command::CapabilityStatement => print_capability_statement(),
         Command::Dictionary { out } => {
             dictionary::run(&out)?;
@@ -177,6 +187,7 @@ fn print_capability_statement() -> Result<(), Failure> {
         base_url: None,
         rest: &RestConfig::default(),
         has_words: false,
+        access: Config::default().access,
     })?;
     let mut out = std::io::stdout();
     out.write_all(&json::pretty(&json))?;

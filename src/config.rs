@@ -9,6 +9,7 @@ pub mod limits;
 pub mod reindex;
 pub mod rest;
 pub mod search;
+pub mod smart;
 pub mod store;
 
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ use crate::config::limits::Limits;
 use crate::config::reindex::ReindexConfig;
 use crate::config::rest::RestConfig;
 use crate::config::search::SearchConfig;
+use crate::config::smart::{ACCESS_TOKEN_SECONDS_MAX, SmartConfig};
 use crate::config::store::{EmbeddedConfig, MongoConfig};
 
 /// Everything that can be set.
@@ -39,9 +41,8 @@ pub struct Config {
     /// The FHIR base that the store was written under, when the server has moved from it for good.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub former_base_url: Option<String>,
-    /// How access is decided; it has no default, so that an open server is always asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub access: Option<AccessMode>,
+    /// How access is decided.
+    pub access: AccessMode,
     /// What the log shows, in the syntax of `RUST_LOG`.
     pub log: String,
     /// Bounds on requests and work.
@@ -54,6 +55,8 @@ pub struct Config {
     pub reindex: ReindexConfig,
     /// What can be searched by.
     pub search: SearchConfig,
+    /// The authorization server.
+    pub smart: SmartConfig,
     /// The embedded store.
     pub embedded: EmbeddedConfig,
     /// The MongoDB store.
@@ -77,13 +80,14 @@ impl Default for Config {
             store: "embedded:vesta-data".to_owned(),
             base_url: None,
             former_base_url: None,
-            access: None,
+            access: AccessMode::Smart,
             log: "info".to_owned(),
             limits: Limits::default(),
             keys: KeysConfig::default(),
             rest: RestConfig::default(),
             reindex: ReindexConfig::default(),
             search: SearchConfig::default(),
+            smart: SmartConfig::default(),
             embedded: EmbeddedConfig::default(),
             mongo: MongoConfig::default(),
         }
@@ -153,11 +157,17 @@ impl Config {
     }
 
     fn check(self) -> Result<Self, ConfigError> {
-        if self.access == Some(AccessMode::Open) && !self.listen.ip().is_loopback() {
+        if self.access == AccessMode::Open && !self.listen.ip().is_loopback() {
             return Err(ConfigError::Unusable(format!(
                 "access = open asks nobody for anything and therefore listens on loopback only, \
                  not on {}; listen on 127.0.0.1",
                 self.listen
+            )));
+        }
+        let lifetimes = 1..=ACCESS_TOKEN_SECONDS_MAX;
+        if !lifetimes.contains(&self.smart.access_token_seconds) {
+            return Err(ConfigError::Unusable(format!(
+                "smart.access_token_seconds must be 1 to {ACCESS_TOKEN_SECONDS_MAX}"
             )));
         }
         let known = self.store.starts_with("embedded:")

@@ -9,6 +9,7 @@ pub mod conditions;
 pub mod content;
 pub mod format;
 pub mod middleware;
+pub mod oauth;
 pub mod payload;
 pub mod prefer;
 pub mod state;

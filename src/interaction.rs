@@ -28,6 +28,7 @@ use std::sync::Arc;
 
 use crate::access::records::Records;
 use crate::clock::Clock;
+use crate::config::AccessMode;
 use crate::config::limits::Limits;
 use crate::config::rest::RestConfig;
 use crate::conformance::custom::{self, Definition};
@@ -62,6 +63,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Choices that FHIR leaves to the server.
     pub rest: RestConfig,
+    /// How access is decided.
+    pub access: AccessMode,
 }
 
 impl Context {

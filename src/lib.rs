@@ -17,6 +17,7 @@ pub mod outcome;
 pub mod seal;
 pub mod search;
 pub mod server;
+pub mod smart;
 pub mod store;
 pub mod terminology;
 pub mod validation;

@@ -25,6 +25,8 @@ use crate::http::state::{AppParts, AppState};
 use crate::interaction::Context;
 use crate::operation::reindex;
 use crate::server::control::Control;
+use crate::server::open::Opened;
+use crate::smart::authority::{Authority, AuthorityParts};
 
 /// How long measurements wait to be summed up, at most.
 const SUM_UP_INTERVAL: Duration = Duration::from_secs(5);
@@ -68,7 +70,7 @@ impl Server {
 
     /// As [`Server::start`], with a clock of the caller's.
     pub async fn start_with(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, ServerError> {
-        let access = access_mode(config)?;
+        warn_when_open(config);
         let address = config.listen;
         let failed = |source| ServerError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
@@ -82,7 +84,8 @@ impl Server {
         let recorder = Arc::clone(&parts.recorder);
         let state = AppState::new(AppParts {
             ctx: parts.ctx.clone(),
-            access,
+            access: config.access,
+            authority: authority(&config, &parts),
             recorder: parts.recorder,
             capability_statement: parts.capability_statement,
         });
@@ -91,6 +94,7 @@ impl Server {
         let control = Control {
             config: config.clone(),
             keys: parts.keys,
+            documents: parts.documents,
             clock: Arc::clone(&parts.ctx.clock),
         };
         let control = control::listen(control, stopped.clone());
@@ -180,22 +184,20 @@ async fn sum_up(recorder: Arc<PrometheusRecorder>, mut stopped: watch::Receiver<
     }
 }
 
-fn access_mode(config: &Config) -> Result<AccessMode, ServerError> {
-    match config.access {
-        Some(AccessMode::Open) => {
-            tracing::warn!(
-                "access is open: everybody on this machine may read and write everything"
-            );
-            Ok(AccessMode::Open)
-        }
-        Some(AccessMode::Smart) => Err(ServerError::Setting(
-            "access = smart is not available in this version; for development on this machine \
-             start with --access open"
-                .to_owned(),
-        )),
-        None => Err(ServerError::Setting(
-            "say how access is decided: for development on this machine start with --access open"
-                .to_owned(),
-        )),
+fn warn_when_open(config: &Config) {
+    if config.access == AccessMode::Open {
+        tracing::warn!("access is open: everybody on this machine may read and write everything");
     }
+}
+
+/// The authorization server, where access is decided by it.
+fn authority(config: &Config, parts: &Opened) -> Option<Arc<Authority>> {
+    (config.access == AccessMode::Smart).then(|| {
+        Arc::new(Authority::new(AuthorityParts {
+            documents: Arc::clone(&parts.documents),
+            records: Arc::clone(&parts.ctx.records),
+            fhir_base: config.fhir_base(),
+            config: config.smart.clone(),
+        }))
+    })
 }

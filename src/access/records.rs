@@ -7,6 +7,7 @@
 mod counts;
 pub mod erasure;
 mod health;
+mod limits;
 mod opening;
 pub mod pages;
 pub mod parameters;
@@ -25,6 +26,7 @@ use tokio::sync::Mutex;
 use crate::access::Grant;
 use crate::access::keys::KeyKeeper;
 use crate::access::records::counts::Counts;
+use crate::access::records::limits::require_type;
 use crate::access::records::parameters::{Known, SEARCH_PARAMETER};
 use crate::access::records::prepare::{Work, seal_all};
 use crate::access::sequence::SequenceSource;
@@ -41,9 +43,8 @@ use crate::seal::data_key::{DataKey, OwnerHash};
 use crate::seal::random::Random;
 use crate::search::current::CurrentIndexer;
 use crate::search::index::Indexer;
-use crate::search::plan::Plan;
 use crate::store::batch::{Batch, Put, RESERVATIONS, Reservation};
-use crate::store::{Address, HistoryScope, HistoryWindow, Method, Store, StoreError, Version};
+use crate::store::{Address, Method, Store, StoreError, Version};
 
 /// What [`Records`] is made of.
 pub struct RecordsParts {
@@ -175,7 +176,7 @@ impl Records {
 
     /// The current version of a resource, tombstones included.
     pub async fn get(&self, grant: &Grant, address: &Address) -> Result<Option<Stored>, Outcome> {
-        require(grant.reads(address.resource_type))?;
+        require_type(grant, address.resource_type)?;
         let version = self
             .parts
             .store
@@ -183,7 +184,10 @@ impl Records {
             .await
             .map_err(|error| failed(&error))?;
         match version {
-            Some(version) => self.open(version).await.map(Some),
+            Some(version) => {
+                let stored = self.open(version).await?;
+                self.unless_hidden(grant, stored).await
+            }
             None => Ok(None),
         }
     }
@@ -194,18 +198,13 @@ impl Records {
         grant: &Grant,
         addresses: &[Address],
     ) -> Result<Vec<Stored>, Outcome> {
-        require(
-            addresses
-                .iter()
-                .all(|address| grant.reads(address.resource_type)),
-        )?;
         let versions = self
             .parts
             .store
             .get_many(addresses)
             .await
             .map_err(|error| failed(&error))?;
-        self.open_all(versions).await
+        self.open_shown(grant, versions).await
     }
 
     /// One version of a resource.
@@ -215,7 +214,7 @@ impl Records {
         address: &Address,
         version_id: i64,
     ) -> Result<Option<Stored>, Outcome> {
-        require(grant.reads(address.resource_type))?;
+        require_type(grant, address.resource_type)?;
         let version = self
             .parts
             .store
@@ -223,43 +222,12 @@ impl Records {
             .await
             .map_err(|error| failed(&error))?;
         match version {
-            Some(version) => self.open(version).await.map(Some),
+            Some(version) => {
+                let stored = self.open(version).await?;
+                self.unless_hidden(grant, stored).await
+            }
             None => Ok(None),
         }
-    }
-
-    /// As [`Records::count`]; `None` when more than `examined_max` would have to be tested.
-    pub async fn count_within(
-        &self,
-        _grant: &Grant,
-        plan: &Plan,
-        (limit, examined_max): (u64, usize),
-    ) -> Result<Option<u64>, Outcome> {
-        let counted = self.parts.store.count_within(plan, limit, examined_max);
-        counted.await.map_err(|error| failed(&error))
-    }
-
-    /// How many resources match a plan, counting up to `limit`.
-    pub async fn count(&self, _grant: &Grant, plan: &Plan, limit: u64) -> Result<u64, Outcome> {
-        self.parts
-            .store
-            .count(plan, limit)
-            .await
-            .map_err(|error| failed(&error))
-    }
-
-    /// How many versions a history has.
-    pub async fn count_history(
-        &self,
-        _grant: &Grant,
-        scope: &HistoryScope,
-        window: &HistoryWindow,
-    ) -> Result<u64, Outcome> {
-        self.parts
-            .store
-            .count_history(scope, window)
-            .await
-            .map_err(|error| failed(&error))
     }
 
     /// Reads the reservation of search criteria; do it before searching.
@@ -311,6 +279,9 @@ impl Records {
                 .all(|change| grant.writes(change.address.resource_type)),
         )
         .map_err(CommitError::Failed)?;
+        self.check_changes(grant, &changes)
+            .await
+            .map_err(CommitError::Failed)?;
         self.refresh_when_old().await.map_err(CommitError::Failed)?;
         let mut types = changes.iter().map(|one| one.address.resource_type.name());
         let defines_parameters = types.any(|name| name == SEARCH_PARAMETER);

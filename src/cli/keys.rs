@@ -55,8 +55,8 @@ async fn init(config: &Config) -> Result<(), Failure> {
 }
 
 /// Has a question answered by the server that has the store open, or else here.
-async fn answer(config: &Config, question: Question) -> Result<(), Failure> {
-    let lines = match control::ask(config, question).await {
+pub(super) async fn answer(config: &Config, question: Question) -> Result<(), Failure> {
+    let lines = match control::ask(config, question.clone()).await {
         Some(answered) => answered?,
         None => answer_here(config, question).await?,
     };
@@ -72,6 +72,7 @@ async fn answer_here(config: &Config, question: Question) -> Result<Vec<String>,
     let control = Control {
         config: config.clone(),
         keys: Arc::clone(&opened.keys),
+        documents: Arc::clone(&opened.documents),
         clock: Arc::clone(&opened.ctx.clock),
     };
     let answered = control.answer(question).await;

@@ -7,6 +7,7 @@ use metrics_exporter_prometheus::PrometheusRecorder;
 
 use crate::config::AccessMode;
 use crate::interaction::Context;
+use crate::smart::authority::Authority;
 
 /// The state of the router: one pointer, because every layer clones it for every request.
 #[derive(Clone)]
@@ -18,6 +19,8 @@ pub struct AppParts {
     pub ctx: Context,
     /// How access is decided.
     pub access: AccessMode,
+    /// The authorization server, where access is decided by it.
+    pub authority: Option<Arc<Authority>>,
     /// Where measurements go.
     pub recorder: Arc<PrometheusRecorder>,
     /// The JSON of the CapabilityStatement.

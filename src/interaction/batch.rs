@@ -63,6 +63,11 @@ pub async fn batch(
 }
 
 async fn carry_out(ctx: &Context, grant: &Grant, verb: Verb) -> Result<EntryAnswer, Outcome> {
+    let narrowed = verb
+        .intent()
+        .map(|intent| grant.within(intent))
+        .transpose()?;
+    let grant = narrowed.as_ref().unwrap_or(grant);
     let written = match verb {
         Verb::Get {
             url,

@@ -13,9 +13,12 @@ use vesta_model::r4::resources::{
     CapabilityStatementRestResourceSearchParam, CapabilityStatementRestSecurity,
     CapabilityStatementSoftware, TerminologyCapabilities, TerminologyCapabilitiesSoftware,
 };
-use vesta_model::r4::types::{Boolean, Canonical, Code, DateTime, Markdown, String as FhirString};
+use vesta_model::r4::types::{
+    Boolean, Canonical, Code, CodeableConcept, Coding, DateTime, Markdown, String as FhirString,
+};
 use vesta_model::r4::types::{Uri, Url};
 
+use crate::config::AccessMode;
 use crate::config::rest::RestConfig;
 use crate::conformance::registry::Registry;
 use crate::conformance::search_parameter::{ParameterKind, SearchParameter};
@@ -43,6 +46,13 @@ const TYPE_INTERACTIONS: [&str; 9] = [
 /// The interactions on the whole system.
 const SYSTEM_INTERACTIONS: [&str; 4] = ["transaction", "batch", "search-system", "history-system"];
 
+/// The codes of security services.
+const SECURITY_SERVICES: &str = "http://terminology.hl7.org/CodeSystem/restful-security-service";
+
+/// How a client gets in.
+const SECURITY_TEXT: &str = "Every request needs an access token with SMART scopes; endpoints and \
+     what the authorization server can do are in .well-known/smart-configuration.";
+
 /// What the statement is derived from.
 #[derive(Debug, Clone, Copy)]
 pub struct StatementParts<'a> {
@@ -54,6 +64,8 @@ pub struct StatementParts<'a> {
     pub rest: &'a RestConfig,
     /// Whether words are indexed, for `_text` and `_content`.
     pub has_words: bool,
+    /// How access is decided.
+    pub access: AccessMode,
 }
 
 /// The JSON of the CapabilityStatement.
@@ -103,6 +115,7 @@ pub fn in_force(ctx: &Context, registry: &Registry) -> Result<Vec<u8>, Outcome> 
         base_url: Some(&ctx.settings.base_url),
         rest: &ctx.settings.rest,
         has_words: ctx.records.indexer().has_words(),
+        access: ctx.settings.access,
     })
 }
 
@@ -138,10 +151,7 @@ fn rest(parts: &StatementParts<'_>) -> CapabilityStatementRest {
     };
     CapabilityStatementRest {
         mode: code("server"),
-        security: Some(CapabilityStatementRestSecurity {
-            cors: Some(boolean(!parts.rest.cors_origins.is_empty())),
-            ..CapabilityStatementRestSecurity::default()
-        }),
+        security: Some(security(parts)),
         resource: ResourceType::all()
             .map(|resource_type| resource(parts, resource_type))
             .collect(),
@@ -154,6 +164,35 @@ fn rest(parts: &StatementParts<'_>) -> CapabilityStatementRest {
             ),
         ],
         ..CapabilityStatementRest::default()
+    }
+}
+
+fn security(parts: &StatementParts<'_>) -> CapabilityStatementRestSecurity {
+    let security = CapabilityStatementRestSecurity {
+        cors: Some(boolean(!parts.rest.cors_origins.is_empty())),
+        ..CapabilityStatementRestSecurity::default()
+    };
+    if parts.access == AccessMode::Open {
+        return security;
+    }
+    let smart = Coding {
+        system: Some(Uri {
+            value: Some(SECURITY_SERVICES.to_owned()),
+            ..Uri::default()
+        }),
+        code: Some(code("SMART-on-FHIR")),
+        ..Coding::default()
+    };
+    CapabilityStatementRestSecurity {
+        service: vec![CodeableConcept {
+            coding: vec![smart],
+            ..CodeableConcept::default()
+        }],
+        description: Some(Markdown {
+            value: Some(SECURITY_TEXT.to_owned()),
+            ..Markdown::default()
+        }),
+        ..security
     }
 }
 

@@ -4,8 +4,8 @@
 
 use bytes::Bytes;
 
-use crate::access::Grant;
 use crate::access::records::Stored;
+use crate::access::{Grant, Intent};
 use crate::fhir::id;
 use crate::fhir::instant::Instant;
 use crate::fhir::json;
@@ -116,7 +116,8 @@ async fn get(ctx: &Context, grant: &Grant, request: &FetchRequest) -> Result<Ent
                 address: address(name, id)?,
                 version_id,
             };
-            vread(ctx, grant, request).await.map(EntryAnswer::Read)
+            let grant = grant.within(Intent::Read(request.address.resource_type))?;
+            vread(ctx, &grant, request).await.map(EntryAnswer::Read)
         }
         [name, id] => {
             let request = ReadRequest {
@@ -124,7 +125,8 @@ async fn get(ctx: &Context, grant: &Grant, request: &FetchRequest) -> Result<Ent
                 if_none_match: request.if_none_match.clone(),
                 if_modified_since: request.if_modified_since,
             };
-            Ok(match read(ctx, grant, request).await? {
+            let grant = grant.within(Intent::Read(request.address.resource_type))?;
+            Ok(match read(ctx, &grant, request).await? {
                 ReadResponse::Found(stored) => EntryAnswer::Read(stored),
                 ReadResponse::NotModified(stored) => EntryAnswer::NotModified(stored),
             })
@@ -155,7 +157,8 @@ async fn fetch_matches(
         form: String::new(),
         strictness: Strictness::Strict,
     };
-    let response = search::search(ctx, grant, request).await?;
+    let grant = grant.within(Intent::Search(request.scope.resource_type))?;
+    let response = search::search(ctx, &grant, request).await?;
     Ok(EntryAnswer::Made(search::to_bundle(ctx, &response).into()))
 }
 
@@ -166,8 +169,14 @@ async fn fetch_history(
     path: &str,
     query: &str,
 ) -> Result<EntryAnswer, Outcome> {
+    let intent = match &scope {
+        HistoryScope::Instance(address) => Intent::Read(address.resource_type),
+        HistoryScope::Type(resource_type) => Intent::Read(*resource_type),
+        HistoryScope::System => Intent::ReadSystem,
+    };
+    let grant = grant.within(intent)?;
     let request = HistoryRequest::read(ctx, scope, query)?;
-    let response = history::history(ctx, grant, request).await?;
+    let response = history::history(ctx, &grant, request).await?;
     Ok(EntryAnswer::Made(
         history::to_bundle(ctx, path, query, &response).into(),
     ))

@@ -200,7 +200,8 @@ impl Searching<'_> {
     }
 
     fn explain(&self, response: &mut SearchResponse, matching: &Matching, started_ms: i64) {
-        if self.understood.result.is_explained {
+        // Figures about everything tell of what the bearer may not see.
+        if self.understood.result.is_explained && self.grant.is_unlimited() {
             let elapsed_ms = self.ctx.clock.now_ms().saturating_sub(started_ms);
             let notes = explain::notes(self.ctx, matching, elapsed_ms);
             response.notes.extend(notes);

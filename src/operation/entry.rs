@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::access::Grant;
+use crate::access::{Grant, Intent};
 use crate::fhir::id;
 use crate::fhir::resource_type::ResourceType;
 use crate::interaction::Context;
@@ -46,28 +46,41 @@ async fn get(ctx: &Context, grant: &Grant, url: (&str, &str)) -> Result<Bytes, O
             let subject = Some(address(name, id)?);
             let call = call();
             let request = EverythingRequest { subject, call };
-            let response = everything(ctx, grant, request).await?;
+            let grant = grant.within(Intent::Search(None))?;
+            let response = everything(ctx, &grant, request).await?;
             search::to_bundle(ctx, &response)
         }
         ["Patient", "$everything"] => {
             let (subject, call) = (None, call());
             let request = EverythingRequest { subject, call };
-            let response = everything(ctx, grant, request).await?;
+            let grant = grant.within(Intent::Search(None))?;
+            let response = everything(ctx, &grant, request).await?;
             search::to_bundle(ctx, &response)
         }
         ["Observation", "$lastn"] => {
-            let response = lastn::lastn(ctx, grant, &call()).await?;
+            let grant = grant.within(Intent::Search(Some(resource_type("Observation")?)))?;
+            let response = lastn::lastn(ctx, &grant, &call()).await?;
             search::to_bundle(ctx, &response)
         }
-        ["$meta"] => meta::in_use(ctx, grant, ResourceType::all()).await?,
-        [name, "$meta"] => {
-            let types = std::iter::once(resource_type(name)?);
-            meta::in_use(ctx, grant, types).await?
+        ["$meta"] => {
+            let grant = grant.within(Intent::Search(None))?;
+            meta::in_use(ctx, &grant, ResourceType::all()).await?
         }
-        [name, id, "$meta"] => meta::of_instance(ctx, grant, address(name, id)?, None).await?,
+        [name, "$meta"] => {
+            let resource_type = resource_type(name)?;
+            let grant = grant.within(Intent::Search(Some(resource_type)))?;
+            meta::in_use(ctx, &grant, std::iter::once(resource_type)).await?
+        }
+        [name, id, "$meta"] => {
+            let address = address(name, id)?;
+            let grant = grant.within(Intent::Read(address.resource_type))?;
+            meta::of_instance(ctx, &grant, address, None).await?
+        }
         [name, id, "_history", version_id, "$meta"] => {
             let version_id = Some((*version_id).to_owned());
-            meta::of_instance(ctx, grant, address(name, id)?, version_id).await?
+            let address = address(name, id)?;
+            let grant = grant.within(Intent::Read(address.resource_type))?;
+            meta::of_instance(ctx, &grant, address, version_id).await?
         }
         _ => {
             let text = "Inside a Bundle, GET calls $everything, $lastn and $meta: call other \

@@ -125,6 +125,7 @@ impl Gathering<'_> {
                 .is_empty()
         };
         let types: Vec<_> = ResourceType::all().filter(of_patients).collect();
+        let types: Vec<_> = types.into_iter().filter(|one| grant.finds(*one)).collect();
         // What patients' resources refer to may be of a type that is asked for as well.
         let is_closed = types.iter().filter(|one| self.options.wants(**one)).count()
             == self.options.types.len();

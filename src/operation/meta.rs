@@ -89,7 +89,7 @@ pub async fn in_use(
 ) -> Result<Vec<u8>, Outcome> {
     let mut meta = Object::new();
     let mut budget = ctx.settings.limits.examined_max;
-    for resource_type in resource_types {
+    for resource_type in resource_types.filter(|one| grant.finds(*one)) {
         collect(ctx, grant, resource_type, (&mut meta, &mut budget)).await?;
     }
     for list in LISTS {

@@ -147,6 +147,12 @@ impl Lowered {
         });
     }
 
+    /// All conditions but that of the type as one.
+    pub fn condition(&self) -> Predicate {
+        let all = self.conjuncts.iter().map(|one| one.predicate.clone());
+        conjunction(all.collect())
+    }
+
     /// Plans that are worth counting up to [`COUNT_LIMIT`], in the order in which
     /// [`Lowered::plan`] takes their counts. None where it is clear what drives.
     pub fn candidates(&self) -> Vec<Contender> {

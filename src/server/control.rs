@@ -1,8 +1,8 @@
-//! What this machine's operator may ask of a running server: to rotate the master key, and what
-//! wraps the data keys.
+//! What this machine's operator may ask of a running server: about its keys and its clients.
 //!
-//! One process has an embedded store open, so `vesta keys` asks that process, through a Unix socket
-//! in the store's directory. Records cannot be asked for here. Why a socket: ADR 0040.
+//! One process has an embedded store open, so `vesta keys` and `vesta client` ask that process,
+//! through a Unix socket in the store's directory. Records cannot be asked for here. Why a socket:
+//! ADR 0040.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -16,17 +16,19 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::access::documents::Documents;
 use crate::access::keys::KeyKeeper;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::server::ServerError;
 use crate::server::open::{self, Master};
+use crate::smart::client::{self, Command};
 
 /// The socket in an embedded store's directory.
 const SOCKET: &str = "control.sock";
 
-/// Bytes of a question at most.
-const QUESTION_BYTES_MAX: u64 = 64;
+/// Bytes of a question at most: a client comes with its keys.
+const QUESTION_BYTES_MAX: u64 = 256 << 10;
 
 /// How long a client may take to ask, in seconds.
 const ASKING_SECONDS_MAX: u64 = 5;
@@ -47,26 +49,50 @@ const FAILED: &str = "failed: ";
 const ROOT: u32 = 0;
 
 /// What can be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Question {
     /// Make a new master key, wrap every data key with it, drop those that nothing needs.
     Rotate,
     /// How many data keys there are, by the master key that wraps them.
     Status,
+    /// To do something with clients.
+    Client(Box<Command>),
 }
 
+/// What a question about clients begins with.
+const CLIENT: &str = "client ";
+
 impl Question {
-    fn name(self) -> &'static str {
+    /// What the log calls it: nothing of what it holds.
+    fn name(&self) -> &'static str {
         match self {
             Self::Rotate => "rotate",
             Self::Status => "status",
+            Self::Client(_) => "client",
         }
     }
 
-    fn from_name(name: &str) -> Option<Self> {
-        [Self::Rotate, Self::Status]
-            .into_iter()
-            .find(|question| question.name() == name)
+    /// The line that asks it.
+    fn to_line(&self) -> String {
+        match self {
+            Self::Client(command) => {
+                // Plain texts and lists of them can always be written.
+                let json = serde_json::to_string(command).unwrap_or_default();
+                format!("{CLIENT}{json}\n")
+            }
+            other => format!("{}\n", other.name()),
+        }
+    }
+
+    fn from_line(line: &str) -> Option<Self> {
+        match line {
+            "rotate" => Some(Self::Rotate),
+            "status" => Some(Self::Status),
+            other => {
+                let command = serde_json::from_str(other.strip_prefix(CLIENT)?).ok()?;
+                Some(Self::Client(command))
+            }
+        }
     }
 }
 
@@ -77,6 +103,8 @@ pub struct Control {
     pub config: Config,
     /// The data keys.
     pub keys: Arc<KeyKeeper>,
+    /// The clients.
+    pub documents: Arc<Documents>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -87,6 +115,9 @@ impl Control {
         match question {
             Question::Rotate => self.rotate().await,
             Question::Status => self.status().await,
+            Question::Client(command) => client::carry_out(&self.documents, *command)
+                .await
+                .map_err(|error| ServerError::Setting(error.to_string())),
         }
     }
 
@@ -140,8 +171,7 @@ pub async fn ask(config: &Config, question: Question) -> Option<Result<Vec<Strin
 }
 
 async fn exchange(mut stream: UnixStream, question: Question) -> io::Result<String> {
-    let line = format!("{}\n", question.name());
-    stream.write_all(line.as_bytes()).await?;
+    stream.write_all(question.to_line().as_bytes()).await?;
     let mut text = String::new();
     let mut limited = stream.take(ANSWER_BYTES_MAX);
     limited.read_to_string(&mut text).await?;
@@ -237,14 +267,15 @@ async fn converse(stream: UnixStream, control: &Control) -> io::Result<()> {
     let mut reader = BufReader::new(read.take(QUESTION_BYTES_MAX));
     let asking = reader.read_line(&mut line);
     tokio::time::timeout(Duration::from_secs(ASKING_SECONDS_MAX), asking).await??;
-    let question = Question::from_name(line.trim_end());
+    let question = Question::from_line(line.trim_end());
+    let name = question.as_ref().map_or("unknown", Question::name);
     let answered = match question {
         Some(question) => control.answer(question).await,
         None => Err(ServerError::Setting("this cannot be asked here".to_owned())),
     };
     let text = match answered {
         Ok(mut lines) => {
-            tracing::info!(question = line.trim_end(), "the operator was answered");
+            tracing::info!(question = name, "the operator was answered");
             lines.push(DONE.to_owned());
             lines.join("\n")
         }
@@ -265,12 +296,18 @@ fn store(error: &dyn std::fmt::Display) -> ServerError {
 #[cfg(test)]
 mod tests {
     use super::{Question, lines_of};
+    use crate::smart::client::Command;
 
     #[test]
-    fn only_two_things_can_be_asked() {
-        assert_eq!(Question::from_name("rotate"), Some(Question::Rotate));
-        assert_eq!(Question::from_name("status"), Some(Question::Status));
-        assert_eq!(Question::from_name("read"), None);
+    fn only_keys_and_clients_can_be_asked_about() {
+        let list = Question::Client(Box::new(Command::List));
+        for question in [Question::Rotate, Question::Status, list] {
+            let line = question.to_line();
+            let read = Question::from_line(line.trim_end()).unwrap();
+            assert_eq!(read.name(), question.name());
+        }
+        assert!(Question::from_line("read").is_none());
+        assert!(Question::from_line("client read").is_none());
     }
 
     #[test]

@@ -8,14 +8,16 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
 
+use crate::access::documents::Documents;
 use crate::access::keys::KeyKeeper;
 use crate::access::records::{Records, RecordsParts};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::conformance::registry::Registry;
-use crate::interaction::capabilities::{self, StatementParts};
+use crate::interaction::capabilities;
 use crate::interaction::{Context, Settings};
 use crate::operation::entry::GetOperations;
+use crate::seal::SealError;
 use crate::seal::body::BodySealer;
 use crate::seal::dictionary::Dictionary;
 use crate::seal::master_key::MasterKey;
@@ -39,6 +41,8 @@ pub struct Opened {
     pub keys: Arc<KeyKeeper>,
     /// Where all is stored.
     pub store: Arc<dyn Store>,
+    /// Clients, keys and tokens of the authorization server.
+    pub documents: Arc<Documents>,
     /// Where measurements go.
     pub recorder: Arc<PrometheusRecorder>,
     /// The JSON of the CapabilityStatement.
@@ -74,17 +78,21 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened, Serv
     let failed = |error: &dyn std::fmt::Display| ServerError::Store(error.to_string());
     let blind = keys.index_root().await.map_err(|error| failed(&error))?;
     let base_url = config.fhir_base();
+    let documents = Documents::new(
+        Arc::clone(&store),
+        blind.clone(),
+        Arc::clone(&random),
+        Arc::clone(&clock),
+    );
     let indexer = Indexer::new(Arc::clone(&registry), blind, &base_url);
     let indexer = indexer.with_words(config.search.words);
     let settings = Settings {
         base_url,
         limits: config.limits.clone(),
         rest: config.rest.clone(),
+        access: config.access,
     };
-    let dictionaries = Dictionary::built_in().map_err(|error| failed(&error))?;
-    // A body gains meta and may gain a little in the JSON form: the limit leaves room for it.
-    let body_bytes_max = config.limits.body_bytes_max.saturating_mul(2);
-    let sealer = BodySealer::new(dictionaries, Arc::clone(&random), body_bytes_max);
+    let sealer = sealer(config, &random).map_err(|error| failed(&error))?;
     let node = node_number(&*store, &*clock)
         .await
         .map_err(|error| failed(&error))?;
@@ -108,20 +116,26 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened, Serv
         settings: Arc::new(settings),
         operations: Arc::new(GetOperations),
     };
-    let capability_statement = capabilities::statement(StatementParts {
-        registry: &ctx.registry,
-        base_url: Some(&ctx.settings.base_url),
-        rest: &ctx.settings.rest,
-        has_words: ctx.records.indexer().has_words(),
-    });
-    let capability_statement = capability_statement.map_err(|outcome| failed(&outcome))?;
+    let statement = capabilities::in_force(&ctx, &ctx.registry);
     Ok(Opened {
         ctx,
         keys,
         store,
+        documents: Arc::new(documents),
         recorder,
-        capability_statement: capability_statement.into(),
+        capability_statement: statement.map_err(|outcome| failed(&outcome))?.into(),
     })
+}
+
+fn sealer(config: &Config, random: &Arc<dyn Random>) -> Result<BodySealer, SealError> {
+    let dictionaries = Dictionary::built_in()?;
+    // A body gains meta and may gain a little in the JSON form: the limit leaves room for it.
+    let body_bytes_max = config.limits.body_bytes_max.saturating_mul(2);
+    Ok(BodySealer::new(
+        dictionaries,
+        Arc::clone(random),
+        body_bytes_max,
+    ))
 }
 
 fn recorder() -> Result<PrometheusRecorder, ServerError> {

@@ -12,6 +12,7 @@ use http::header::{
     LAST_MODIFIED, LOCATION,
 };
 use http::{HeaderValue, Method, StatusCode};
+use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -20,6 +21,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tower::ServiceBuilder;
+use tower::limit::ConcurrencyLimitLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -34,8 +36,12 @@ use crate::http::middleware::admit::Entrance;
 use crate::http::middleware::guard::{Guard, guard};
 use crate::http::middleware::observe::observe;
 use crate::http::middleware::represent::represent;
+use crate::http::oauth::Peer;
 use crate::http::state::AppState;
 use crate::server::unparsed::Explained;
+
+/// Requests with credentials worked on at once; more of them wait.
+const CREDENTIALS_AT_ONCE_MAX: usize = 64;
 
 /// The router of the server.
 pub(super) fn router(state: &AppState, config: &Config) -> Router {
@@ -63,8 +69,26 @@ pub(super) fn router(state: &AppState, config: &Config) -> Router {
         .route("/fhir/", api::fhir::system())
         .fallback(api::fhir::nothing_here)
         .layer(around);
-    fhir.merge(api::metrics::routes().layer(from_fn_with_state(allowed, guard)))
-        .with_state(state.clone())
+    let router = fhir.merge(api::metrics::routes().layer(from_fn_with_state(allowed, guard)));
+    let router = match &state.authority {
+        Some(_) => router.merge(oauth(state, config)),
+        None => router,
+    };
+    router.with_state(state.clone())
+}
+
+/// The authorization server, which speaks forms and JSON and no FHIR.
+fn oauth(state: &AppState, config: &Config) -> Router<AppState> {
+    let limits = &config.limits;
+    let around = ServiceBuilder::new()
+        .layer(from_fn_with_state(state.clone(), observe))
+        .layer(cors(&config.rest.cors_origins))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::GATEWAY_TIMEOUT,
+            Duration::from_secs(limits.request_seconds_max),
+        ))
+        .layer(ConcurrencyLimitLayer::new(CREDENTIALS_AT_ONCE_MAX));
+    api::smart::routes().layer(around)
 }
 
 fn cors(origins: &[String]) -> CorsLayer {
@@ -159,8 +183,8 @@ pub(super) async fn serve(
             accepted = accepting => accepted,
             _ = stopped.changed() => break,
         };
-        let stream = match accepted {
-            Ok((stream, _peer)) => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file descriptors, most likely: give the others time to finish.
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -173,8 +197,10 @@ pub(super) async fn serve(
         }
         let begun = Arc::new(AtomicBool::new(false));
         let (inner, noted) = (TowerToHyperService::new(router.clone()), Arc::clone(&begun));
-        let service = service_fn(move |request| {
+        let peer = Peer(peer.ip());
+        let service = service_fn(move |mut request: http::Request<Incoming>| {
             noted.store(true, Ordering::Relaxed);
+            request.extensions_mut().insert(peer);
             inner.call(request)
         });
         let watcher = graceful.watcher();

@@ -67,6 +67,7 @@ fn own_statement(registry: &Registry) -> Vec<u8> {
         base_url: None,
         rest: &RestConfig::default(),
         has_words: false,
+        access: Config::default().access,
     };
     statement(parts).unwrap()
 }

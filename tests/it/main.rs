@@ -6,6 +6,7 @@
 mod support;
 
 mod absent;
+mod attack;
 mod bad_input;
 mod batch;
 mod bench;
@@ -39,6 +40,7 @@ mod rotate;
 mod sealed;
 mod search;
 mod shown;
+mod smart;
 mod store;
 mod transaction;
 mod unparsed;

@@ -5,5 +5,6 @@ pub(crate) mod mongod;
 pub(crate) mod packs;
 pub(crate) mod random;
 pub(crate) mod server;
+pub(crate) mod smart;
 #[macro_use]
 pub(crate) mod stores;

@@ -52,15 +52,6 @@ impl Records {
             json: json.into(),
         })
     }
-
-    /// Opens versions.
-    pub(super) async fn open_all(&self, versions: Vec<Version>) -> Result<Vec<Stored>, Outcome> {
-        let mut opened = Vec::with_capacity(versions.len());
-        for version in versions {
-            opened.push(self.open(version).await?);
-        }
-        Ok(opened)
-    }
 }
 
 /// Whether one text is the other in some order.

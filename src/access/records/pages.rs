@@ -1,10 +1,12 @@
 //! Many versions at once, opened: matches of a plan, parts of a history.
 //!
 //! A page ends early when its bodies fill it, and says where to go on. What was erased between
-//! finding and opening it is left out.
+//! finding and opening it is left out, and so is what the grant does not show.
 
 use crate::access::Grant;
-use crate::access::records::{Records, Stored, failed, require};
+use crate::access::policy::Level;
+use crate::access::records::limits::{narrow, require_found, shows_all_of};
+use crate::access::records::{Records, Stored, failed};
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
 use crate::search::plan::{Plan, Window};
@@ -59,13 +61,15 @@ impl Stored {
 impl Records {
     /// Matches of a plan.
     pub async fn find(&self, grant: &Grant, plan: &Plan, window: &Window) -> Result<Page, Outcome> {
-        let found = self.parts.store.find(plan, window).await;
+        let narrowed = narrow(grant, plan)?;
+        let found = self.parts.store.find(&narrowed.plan, window).await;
         let found = found.map_err(|error| failed(&error))?;
-        require(reads_all(grant, &found.versions))?;
+        require_found(grant, &found)?;
         let places: Vec<i64> = found.versions.iter().map(|one| one.sequence).collect();
         let most = (window.limit, window.bytes_max);
         let is_end = is_end(&found.versions, most) && found.stopped_at.is_none();
-        let opened = self.open_page(found.versions, window.bytes_max).await?;
+        let mut opened = self.open_page(found.versions, window.bytes_max).await?;
+        self.keep_found(grant, &narrowed, &mut opened.stored)?;
         Ok(Page {
             matches: opened.stored,
             found: opened.taken,
@@ -86,12 +90,15 @@ impl Records {
         scope: &HistoryScope,
         window: &HistoryWindow,
     ) -> Result<HistoryPage, Outcome> {
+        let shows_all = shows_all_of(grant, scope)?;
         let found = self.parts.store.history(scope, window).await;
         let found = found.map_err(|error| failed(&error))?;
-        require(reads_all(grant, &found))?;
         let places: Vec<HistoryPosition> = found.iter().map(position).collect();
         let is_end = is_end(&found, (window.limit, window.bytes_max));
-        let opened = self.open_page(found, window.bytes_max).await?;
+        let mut opened = self.open_page(found, window.bytes_max).await?;
+        if !shows_all {
+            opened.stored = self.keep_shown(grant, opened.stored).await?;
+        }
         Ok(HistoryPage {
             versions: opened.stored,
             found: opened.taken,
@@ -109,13 +116,11 @@ impl Records {
         grant: &Grant,
         addresses: &[Address],
     ) -> Result<Vec<Stored>, Outcome> {
-        let mut types = addresses.iter().map(|one| one.resource_type);
-        require(types.all(|one| grant.reads(one)))?;
         let found = self.parts.store.get_many(addresses).await;
-        let found = found.map_err(|error| failed(&error))?;
-        self.open_page(found, usize::MAX)
-            .await
-            .map(|opened| opened.stored)
+        let mut found = found.map_err(|error| failed(&error))?;
+        found.retain(|one| grant.level(one.address.resource_type) != Level::Nothing);
+        let opened = self.open_page(found, usize::MAX).await?;
+        self.keep_shown(grant, opened.stored).await
     }
 
     /// Opens versions up to the one that makes up `bytes_max`.
@@ -144,11 +149,6 @@ impl Records {
         opened.is_all = true;
         Ok(opened)
     }
-}
-
-fn reads_all(grant: &Grant, versions: &[Version]) -> bool {
-    let mut types = versions.iter().map(|one| one.address.resource_type);
-    types.all(|one| grant.reads(one))
 }
 
 /// Whether the store has given all there is.

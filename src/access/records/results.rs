@@ -4,7 +4,8 @@
 //! that request covers.
 
 use crate::access::Grant;
-use crate::access::records::{Records, failed, require};
+use crate::access::records::limits::{narrow, require_found};
+use crate::access::records::{Records, failed};
 use crate::fhir::resource_type::ResourceType;
 use crate::outcome::Outcome;
 use crate::seal::hex;
@@ -32,17 +33,23 @@ pub struct Item {
 }
 
 impl Records {
-    /// Matches of a plan, not opened: where they are and when they were written.
+    /// Whether index entries alone tell what of a plan the grant lets through.
+    pub fn is_decided_by_keys(&self, grant: &Grant, plan: &Plan) -> Result<bool, Outcome> {
+        Ok(narrow(grant, plan)?.is_exact)
+    }
+
+    /// Matches of a plan, not opened: where they are and when they were written. Only for plans of
+    /// which index entries tell what the grant lets through.
     pub async fn find_sealed(
         &self,
         grant: &Grant,
         plan: &Plan,
         window: &Window,
     ) -> Result<Matches, Outcome> {
-        let found = self.parts.store.find(plan, window).await;
+        let narrowed = narrow(grant, plan)?;
+        let found = self.parts.store.find(&narrowed.plan, window).await;
         let found = found.map_err(|error| failed(&error))?;
-        let mut types = found.versions.iter().map(|v| v.address.resource_type);
-        require(types.all(|one| grant.reads(one)))?;
+        require_found(grant, &found)?;
         Ok(found)
     }
 

@@ -24,6 +24,8 @@ impl Records {
         resource: Resource,
     ) -> Result<Stored, CommitError> {
         require(grant.writes(read.version.address.resource_type)).map_err(CommitError::Failed)?;
+        self.check_rewrite(grant, read, &resource)
+            .map_err(CommitError::Failed)?;
         let (rewrite, stored) = self
             .prepare_rewrite(read, resource)
             .await

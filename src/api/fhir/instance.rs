@@ -87,7 +87,7 @@ pub(crate) async fn update(
     headers: HeaderMap,
     sent: Body,
 ) -> Answer {
-    let grant = caller.grant(Intent::Write(address.resource_type))?;
+    let grant = caller.grant(Intent::Update(address.resource_type))?;
     let sent = body::read(&caller.state, sent).await?;
     let bytes = sent.len();
     let work = async move {
@@ -111,7 +111,7 @@ pub(crate) async fn patch(
     headers: HeaderMap,
     sent: Body,
 ) -> Answer {
-    let grant = caller.grant(Intent::Write(address.resource_type))?;
+    let grant = caller.grant(Intent::Patch(address.resource_type))?;
     let sent = body::read(&caller.state, sent).await?;
     let bytes = sent.len();
     let work = async move {
@@ -134,7 +134,7 @@ pub(crate) async fn delete(
     RawQuery(_query): RawQuery,
     headers: HeaderMap,
 ) -> Answer {
-    let grant = caller.grant(Intent::Write(address.resource_type))?;
+    let grant = caller.grant(Intent::Delete(address.resource_type))?;
     let request = DeleteRequest {
         resource_type: address.resource_type,
         target: Target::Id(address.id),

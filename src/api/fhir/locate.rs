@@ -6,10 +6,13 @@ use http::request::Parts;
 use crate::access::{Grant, Intent, Session, check};
 use crate::fhir::id;
 use crate::fhir::resource_type::ResourceType;
+use crate::http::oauth;
 use crate::http::payload::Rejection;
 use crate::http::state::AppState;
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
+use crate::smart::authority::Authority;
+use crate::smart::bearer::BearerError;
 use crate::store::Address;
 
 /// Who asks, and the state to decide and answer with.
@@ -29,15 +32,44 @@ impl FromRequestParts<AppState> for Caller {
     type Rejection = Rejection;
 
     async fn from_request_parts(
-        _parts: &mut Parts,
+        parts: &mut Parts,
         state: &AppState,
     ) -> Result<Self, Self::Rejection> {
-        let session = Session::without_credentials(state.access);
+        let session = match &state.authority {
+            Some(authority) => bearer_session(authority, parts).await?,
+            None => Session::without_credentials(state.access),
+        };
         Ok(Self {
             state: state.clone(),
             session,
         })
     }
+}
+
+/// The session of the access token that a request brings. Who brings none is told so before
+/// anything else is looked at.
+async fn bearer_session(authority: &Authority, parts: &Parts) -> Result<Session, Outcome> {
+    let invalid = || {
+        Outcome::new(
+            Kind::Unauthenticated,
+            "The access token is none of this server's, has expired or was revoked: get another \
+             one.",
+        )
+    };
+    let Some(token) = oauth::bearer(&parts.headers).map_err(|_other| invalid())? else {
+        return Err(Outcome::new(
+            Kind::Unauthenticated,
+            "This request carries no access token: sign in and send one.",
+        ));
+    };
+    authority.session(token).await.map_err(|error| match error {
+        BearerError::Invalid => invalid(),
+        BearerError::Failed(error) => {
+            let text = "The access token cannot be looked up now. Try again shortly.";
+            let source = error.source.unwrap_or_default();
+            Outcome::new(Kind::Unavailable, text).caused_by(&source)
+        }
+    })
 }
 
 /// The `{type}` of the path.

@@ -31,15 +31,12 @@ pub(crate) async fn create(
     headers: HeaderMap,
     sent: Body,
 ) -> Answer {
-    let mut grant = caller.grant(Intent::Write(resource_type))?;
+    let grant = caller.grant(Intent::Create(resource_type))?;
     let sent = body::read(&caller.state, sent).await?;
     let bytes = sent.len();
     let work = async move {
         let resource = received(&caller.state, (resource_type, None), &headers, &sent)?;
         let if_none_exist = conditions::if_none_exist(&headers, query.as_deref())?;
-        if if_none_exist.is_some() {
-            grant = caller.grant(Intent::WriteWhere(resource_type))?;
-        }
         let request = CreateRequest {
             resource,
             if_none_exist,
@@ -58,7 +55,7 @@ pub(crate) async fn conditional_update(
     headers: HeaderMap,
     sent: Body,
 ) -> Answer {
-    let grant = caller.grant(Intent::WriteWhere(resource_type))?;
+    let grant = caller.grant(Intent::Update(resource_type))?;
     let sent = body::read(&caller.state, sent).await?;
     let bytes = sent.len();
     let work = async move {
@@ -82,7 +79,7 @@ pub(crate) async fn conditional_patch(
     headers: HeaderMap,
     sent: Body,
 ) -> Answer {
-    let grant = caller.grant(Intent::WriteWhere(resource_type))?;
+    let grant = caller.grant(Intent::Patch(resource_type))?;
     let sent = body::read(&caller.state, sent).await?;
     let bytes = sent.len();
     let work = async move {
@@ -105,7 +102,7 @@ pub(crate) async fn conditional_delete(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Answer {
-    let grant = caller.grant(Intent::WriteWhere(resource_type))?;
+    let grant = caller.grant(Intent::Delete(resource_type))?;
     let request = DeleteRequest {
         resource_type,
         target: criteria(query),

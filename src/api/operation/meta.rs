@@ -14,14 +14,14 @@ use crate::store::Address;
 
 /// On the system.
 pub(super) async fn of_system(caller: Caller) -> Answer {
-    let grant = caller.grant(Intent::ReadSystem)?;
+    let grant = caller.grant(Intent::Search(None))?;
     let json = meta::in_use(&caller.state.ctx, &grant, ResourceType::all()).await?;
     Ok(made(json))
 }
 
 /// On a type.
 pub(super) async fn of_type(caller: Caller, TypePath(resource_type): TypePath) -> Answer {
-    let grant = caller.grant(Intent::Read(resource_type))?;
+    let grant = caller.grant(Intent::Search(Some(resource_type)))?;
     let types = std::iter::once(resource_type);
     let json = meta::in_use(&caller.state.ctx, &grant, types).await?;
     Ok(made(json))
@@ -95,7 +95,7 @@ async fn change(
     headers: &HeaderMap,
     sent: Body,
 ) -> Answer {
-    let grant = caller.grant(Intent::Write(address.resource_type))?;
+    let grant = caller.grant(Intent::Patch(address.resource_type))?;
     let request = MetaRequest {
         address,
         version_id,

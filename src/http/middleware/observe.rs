@@ -139,6 +139,9 @@ fn interaction(method: &Method, pattern: &str) -> &'static str {
         ("GET", "/fhir/{type}/_history") => "history-type",
         ("GET", "/fhir/_history") => "history-system",
         ("GET", "/fhir/metadata") => "capabilities",
+        ("POST", "/oauth/token") => "token",
+        ("POST", "/oauth/introspect") => "introspect",
+        ("POST", "/oauth/revoke") => "revoke",
         (_, pattern) if pattern.contains('$') => "operation",
         _ => "other",
     }

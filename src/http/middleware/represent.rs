@@ -7,8 +7,10 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, VARY};
-use http::{HeaderValue, StatusCode};
+use http::header::{
+    ALLOW, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
+};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::fhir::json;
 use crate::fhir::subset::Subset;
@@ -36,6 +38,7 @@ pub async fn represent(
         .get::<RequestId>()
         .cloned()
         .unwrap_or_default();
+    let challenge = challenge(&state, request.headers());
     let query = request.uri().query().unwrap_or_default();
     let (view, unacceptable) = match View::negotiate(request.headers(), query) {
         Ok(view) => (view, None),
@@ -49,7 +52,13 @@ pub async fn represent(
     };
     let mut response = next.run(request).await;
     if let Some(Rejection(outcome)) = response.extensions_mut().remove::<Rejection>() {
-        return refused(&state, &view, &id, outcome);
+        let kind = outcome.kind;
+        let mut response = refused(&state, &view, &id, outcome);
+        if let Some(value) = challenge.and_then(|challenge| challenge.of(kind)) {
+            let value = HeaderValue::from_static(value);
+            response.headers_mut().insert(WWW_AUTHENTICATE, value);
+        }
+        return response;
     }
     if let Some(mut payload) = response.extensions_mut().remove::<Payload>() {
         if let Some(outcome) = unacceptable.filter(|_| payload.json.is_some()) {
@@ -67,6 +76,32 @@ pub async fn represent(
         return bare(&state, &view, &id, &response);
     }
     response
+}
+
+/// How a client that may not in is told what it lacks, RFC 6750 section 3.
+#[derive(Clone, Copy)]
+struct Challenge {
+    has_token: bool,
+}
+
+impl Challenge {
+    fn of(self, kind: Kind) -> Option<&'static str> {
+        match kind {
+            Kind::Unauthenticated if self.has_token => {
+                Some("Bearer realm=\"vesta\", error=\"invalid_token\"")
+            }
+            Kind::Unauthenticated => Some("Bearer realm=\"vesta\""),
+            Kind::Forbidden => Some("Bearer realm=\"vesta\", error=\"insufficient_scope\""),
+            _ => None,
+        }
+    }
+}
+
+fn challenge(state: &AppState, headers: &HeaderMap) -> Option<Challenge> {
+    state.authority.as_ref()?;
+    Some(Challenge {
+        has_token: headers.contains_key(AUTHORIZATION),
+    })
 }
 
 /// Routing failures come without a body: they get an outcome like every other failure.

@@ -1,5 +1,6 @@
 //! Entries of a batch or transaction as requests; everything wrong with them is reported at once.
 
+use crate::access::Intent;
 use crate::fhir::id;
 use crate::fhir::instant::Instant;
 use crate::fhir::resource::{Node, Object, Resource};
@@ -83,6 +84,17 @@ pub enum Verb {
 }
 
 impl Verb {
+    /// What a write needs to be granted; `None` for a read, whose URL tells.
+    pub fn intent(&self) -> Option<Intent> {
+        Some(match self {
+            Self::Get { .. } => return None,
+            Self::Post { resource, .. } => Intent::Create(resource.resource_type()),
+            Self::Put { resource, .. } => Intent::Update(resource.resource_type()),
+            Self::Patch { resource_type, .. } => Intent::Patch(*resource_type),
+            Self::Delete { resource_type, .. } => Intent::Delete(*resource_type),
+        })
+    }
+
     /// The criteria that decide what a write is about.
     pub fn criteria(&self) -> Option<Criteria<'_>> {
         let (resource_type, query) = match self {

@@ -278,7 +278,7 @@ impl Gathering<'_> {
         if let Some(version) = version {
             pairs.push(("version".to_owned(), escaped(version).replace('|', "\\|")));
         }
-        for &one in types {
+        for &one in types.iter().filter(|one| self.grant.finds(**one)) {
             // A type without a URL cannot be meant.
             let Ok(query) = parse_pairs(self.ctx, one, &pairs, Strictness::Strict) else {
                 continue;
@@ -306,7 +306,7 @@ impl Gathering<'_> {
         };
         let indexer = self.ctx.records.indexer();
         let mut queries = Vec::new();
-        for source in sources {
+        for source in sources.into_iter().filter(|one| self.grant.finds(*one)) {
             let mut ways = Vec::new();
             for parameter in parameters(self.ctx, source, include) {
                 let is_url = is_canonical(&indexer, source, &parameter.code);

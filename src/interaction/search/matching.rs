@@ -105,6 +105,15 @@ impl Matching {
                 lowered.restrict(restriction.clone());
             }
         }
+        // What the bearer may see may well be the narrowest condition. What contains something may
+        // be of any type: of that the store is told in any case.
+        if !queries.iter().any(|query| query.result.is_inside()) {
+            for (lowered, query) in all.iter_mut().zip(&queries) {
+                if let Some(own) = ctx.records.restriction(grant, query.resource_type) {
+                    lowered.restrict(own);
+                }
+            }
+        }
         if let ([only], Some(place)) = (all.as_slice(), driver) {
             return Ok(Self {
                 plan: only.plan_by(place),
@@ -303,7 +312,9 @@ impl Matching {
         (limit, needs_body): (usize, bool),
         visit: &mut (dyn FnMut(Stored) -> Result<(), Outcome> + Send),
     ) -> Result<bool, Outcome> {
-        let is_opened = needs_body || self.needs_verification();
+        let is_opened = needs_body
+            || self.needs_verification()
+            || !ctx.records.is_decided_by_keys(grant, &self.plan)?;
         let limits = &ctx.settings.limits;
         let mut window = Window {
             order: Order::NewestFirst,

@@ -109,7 +109,8 @@ async fn read_ahead(
         .collect();
     wanted.sort_unstable();
     wanted.dedup();
-    if wanted.is_empty() {
+    // What a limited bearer may look at differs from entry to entry: each reads for itself.
+    if wanted.is_empty() || !grant.is_unlimited() {
         return Ok(());
     }
     let mut found: HashMap<Address, Stored> = ctx
@@ -169,6 +170,9 @@ async fn settle_one(
     stage: &mut Stage,
     entry: &EntryRequest,
 ) -> Result<Resolved, Outcome> {
+    let narrowed = entry.verb.intent().map(|intent| grant.within(intent));
+    let narrowed = narrowed.transpose()?;
+    let grant = narrowed.as_ref().unwrap_or(grant);
     match &entry.verb {
         Verb::Get { .. } => Ok(Resolved::Get),
         Verb::Post {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures::StreamExt;
 use futures::stream;
 
-use crate::access::Grant;
+use crate::access::{Grant, Intent};
 use crate::fhir::reference::Reference;
 use crate::fhir::resource::Resource;
 use crate::fhir::resource_type::ResourceType;
@@ -189,6 +189,7 @@ async fn find_one(
     written: &Written<'_>,
     query: &Query,
 ) -> Result<Address, Outcome> {
+    let grant = &grant.within(Intent::Search(Some(query.resource_type)))?;
     let stored = search::find_all(ctx, grant, query, 2).await?;
     let mut found: Vec<Address> = stored.into_iter().map(|s| s.version.address).collect();
     let sought = Sought::new(ctx, grant, query).await?;

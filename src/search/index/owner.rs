@@ -1,11 +1,37 @@
-//! Whose a resource is that no compartment holds, as far as it says so itself.
+//! Whose a resource is: by compartments, and where none holds it, as far as it says so itself.
 //!
 //! A `Binary` names what it belongs to, and a document is about the subject of its composition.
 //! What other references mean is not known without a look at their targets.
 //! Spec: <https://hl7.org/fhir/R4/binary.html>, <https://hl7.org/fhir/R4/documents.html>.
 
+use crate::conformance::compartment::CompartmentKind;
 use crate::fhir::reference::Reference;
 use crate::fhir::resource::{Node, Object, Resource};
+use crate::search::index::{Indexer, own_patient_id};
+use crate::search::param::{DataType, Found, reference};
+
+impl Indexer {
+    /// Gives the id of every patient in whose compartment a resource is; an id may come twice.
+    pub fn each_patient<'a>(&'a self, resource: &'a Resource, each: &mut dyn FnMut(&'a str)) {
+        let resource_type = resource.resource_type();
+        if let Some(id) = own_patient_id(resource) {
+            each(id);
+        }
+        let registry = &self.registry;
+        for code in registry.compartment(CompartmentKind::Patient, resource_type) {
+            let parameter = registry.search_parameter(resource_type, code);
+            let Some(program) = parameter.and_then(|one| one.expression.as_ref()) else {
+                continue;
+            };
+            program.run(resource.object(), registry.shapes(), &mut |value| {
+                let found = Found::new(value.node, DataType::Reference);
+                if let Some(id) = reference::patient_id(&found, &self.base_url) {
+                    each(id);
+                }
+            });
+        }
+    }
+}
 
 /// The id of the patient of this server whose content or document it is.
 pub(super) fn stated<'a>(resource: &'a Resource, base_url: &str) -> Option<&'a str> {

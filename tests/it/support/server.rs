@@ -50,7 +50,7 @@ impl TestServer {
         let directory = TempDir::new().unwrap();
         let mut config = Config {
             listen: "127.0.0.1:0".parse().unwrap(),
-            access: Some(AccessMode::Open),
+            access: AccessMode::Open,
             ..Config::default()
         };
         config.keys.file = Some(directory.path().join("vesta.key"));

@@ -1,0 +1,102 @@
+//! The routes of the authorization server, and the documents by which it is found.
+//!
+//! Mounted in `access = "smart"` only. Spec: RFC 6749, RFC 7009, RFC 7662, RFC 8414,
+//! <https://hl7.org/fhir/smart-app-launch/STU2.2/conformance.html>.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::StatusCode;
+use serde_json::Value;
+
+use crate::http::oauth::{self, OauthAnswer, Peer};
+use crate::http::state::AppState;
+use crate::smart::assertion;
+use crate::smart::authority::{
+    Authority, INTROSPECTION_PATH, JWKS_PATH, REVOCATION_PATH, TOKEN_PATH,
+};
+use crate::smart::error::{Code, OauthError};
+use crate::smart::form::Form;
+
+/// The routes at the root of the server.
+pub fn routes() -> Router<AppState> {
+    Router::new()
+        .route(
+            "/fhir/.well-known/smart-configuration",
+            get(smart_configuration),
+        )
+        .route("/.well-known/oauth-authorization-server", get(metadata))
+        .route(JWKS_PATH, get(jwks))
+        .route(TOKEN_PATH, post(token))
+        .route(INTROSPECTION_PATH, post(introspect))
+        .route(REVOCATION_PATH, post(revoke))
+}
+
+async fn smart_configuration(State(state): State<AppState>) -> OauthAnswer {
+    OauthAnswer(authority(&state).map(|authority| authority.smart_configuration()))
+}
+
+async fn metadata(State(state): State<AppState>) -> OauthAnswer {
+    OauthAnswer(authority(&state).map(|authority| authority.metadata()))
+}
+
+async fn jwks(State(state): State<AppState>) -> OauthAnswer {
+    OauthAnswer(match authority(&state) {
+        Ok(authority) => authority.jwks().await,
+        Err(error) => Err(error),
+    })
+}
+
+async fn token(State(state): State<AppState>, request: Request) -> OauthAnswer {
+    OauthAnswer(answer_token(&state, request).await)
+}
+
+async fn answer_token(state: &AppState, request: Request) -> Result<Value, OauthError> {
+    let (authority, form) = read(state, request).await?;
+    authority.token(&form).await
+}
+
+async fn introspect(State(state): State<AppState>, request: Request) -> OauthAnswer {
+    OauthAnswer(answer_introspection(&state, request).await)
+}
+
+async fn answer_introspection(state: &AppState, request: Request) -> Result<Value, OauthError> {
+    let headers = request.headers().clone();
+    let bearer = oauth::bearer(&headers).map_err(|error| OauthError::invalid_client(&error))?;
+    let (authority, form) = read(state, request).await?;
+    authority.introspect(&form, bearer).await
+}
+
+async fn revoke(State(state): State<AppState>, request: Request) -> Response {
+    match answer_revocation(&state, request).await {
+        Ok(()) => StatusCode::OK.into_response(),
+        Err(error) => OauthAnswer(Err(error)).into_response(),
+    }
+}
+
+async fn answer_revocation(state: &AppState, request: Request) -> Result<(), OauthError> {
+    let (authority, form) = read(state, request).await?;
+    authority.revoke(&form).await
+}
+
+/// The form of a request that shows credentials; too many of them are refused unread.
+async fn read(state: &AppState, request: Request) -> Result<(Arc<Authority>, Form), OauthError> {
+    let authority = authority(state)?;
+    let Peer(address) = Peer::of(&request);
+    authority.throttle().count_address(address)?;
+    let (parts, body): (_, Body) = request.into_parts();
+    let form = oauth::form(&parts.headers, body).await?;
+    if let Some(client) = assertion::claimed(&form) {
+        authority.throttle().count_client(address, &client)?;
+    }
+    Ok((authority, form))
+}
+
+fn authority(state: &AppState) -> Result<Arc<Authority>, OauthError> {
+    let authority = state.authority.as_ref().map(Arc::clone);
+    authority.ok_or_else(|| OauthError::new(Code::ServerError, "There is no such service here."))
+}

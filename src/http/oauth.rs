@@ -1,0 +1,152 @@
+//! OAuth requests and answers: forms in, JSON out, never cached.
+//!
+//! Spec: RFC 6749 sections 3.2 and 5, RFC 6750 section 2.1.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use serde_json::{Value, json};
+
+use crate::http::format;
+use crate::smart::error::{Code, OauthError};
+use crate::smart::form::Form;
+
+/// Bytes of a form.
+const FORM_BYTES_MAX: usize = 64 << 10;
+
+/// Seconds after which who asked too often, or when the store was away, may ask again.
+const RETRY_SECONDS: &str = "60";
+
+/// The address at the other end of the connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub IpAddr);
+
+impl Peer {
+    /// Whose request it is; nobody's where the connection is not known.
+    pub fn of(request: &Request) -> Self {
+        let known = request.extensions().get::<Self>().copied();
+        known.unwrap_or(Self(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
+    }
+}
+
+/// Reads the form of a request.
+pub async fn form(headers: &HeaderMap, body: Body) -> Result<Form, OauthError> {
+    let refuse = |text| OauthError::new(Code::InvalidRequest, text);
+    let is_form =
+        format::content_mime(headers).is_ok_and(|mime| mime == "application/x-www-form-urlencoded");
+    if !is_form {
+        return Err(refuse(
+            "Send the parameters as application/x-www-form-urlencoded.",
+        ));
+    }
+    let read = Limited::new(body, FORM_BYTES_MAX).collect().await;
+    let bytes = read.map_err(|_broken| refuse("The form is over 64 KiB, or ended early."))?;
+    let text = String::from_utf8(bytes.to_bytes().into());
+    Form::read(&text.map_err(|_not_utf8| refuse("The form is not UTF-8."))?)
+}
+
+/// What stands in `Authorization` is no bearer token, or there are several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("Authorization holds something else than one bearer token")]
+pub struct NoBearer;
+
+/// The token of a request: none, or one.
+pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, NoBearer> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    let text = value.to_str().map_err(|_not_ascii| NoBearer)?;
+    let (scheme, token) = text.split_once(' ').ok_or(NoBearer)?;
+    let token = token.trim();
+    let is_one = values.next().is_none() && scheme.eq_ignore_ascii_case("Bearer");
+    (is_one && !token.is_empty())
+        .then_some(Some(token))
+        .ok_or(NoBearer)
+}
+
+/// What an OAuth endpoint answers with.
+pub struct OauthAnswer(pub Result<Value, OauthError>);
+
+impl IntoResponse for OauthAnswer {
+    fn into_response(self) -> Response {
+        let mut response = match self.0 {
+            Ok(value) => (StatusCode::OK, value.to_string()).into_response(),
+            Err(error) => refused(&error),
+        };
+        let headers = response.headers_mut();
+        let mut set = |name: HeaderName, value| {
+            headers.insert(name, HeaderValue::from_static(value));
+        };
+        set(CONTENT_TYPE, "application/json");
+        set(CACHE_CONTROL, "no-store");
+        set(PRAGMA, "no-cache");
+        response
+    }
+}
+
+fn refused(error: &OauthError) -> Response {
+    let source = error.source.as_deref().unwrap_or("none given");
+    if error.code.status() >= 500 {
+        tracing::error!(code = error.code.name(), source, "an OAuth request failed");
+    } else {
+        tracing::info!(
+            code = error.code.name(),
+            source,
+            "an OAuth request was refused"
+        );
+    }
+    let status = StatusCode::from_u16(error.code.status());
+    let body = json!({ "error": error.code.name(), "error_description": error.description });
+    let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = (status, body.to_string()).into_response();
+    let headers = response.headers_mut();
+    if matches!(
+        error.code,
+        Code::TooManyRequests | Code::TemporarilyUnavailable
+    ) {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
+    }
+    if error.code == Code::InvalidClient {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+
+    use super::{NoBearer, bearer};
+
+    fn read(values: &[&str]) -> Result<Option<String>, NoBearer> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append("authorization", value.parse().unwrap());
+        }
+        bearer(&headers).map(|token| token.map(ToOwned::to_owned))
+    }
+
+    #[test]
+    fn there_is_one_token_or_none() {
+        assert_eq!(read(&[]), Ok(None));
+        assert_eq!(read(&["Bearer abc"]), Ok(Some("abc".to_owned())));
+        assert_eq!(read(&["bearer  abc "]), Ok(Some("abc".to_owned())));
+        for wrong in [
+            &["Basic abc"][..],
+            &["Bearer"],
+            &["Bearer "],
+            &["abc"],
+            &["Bearer a", "Bearer b"],
+        ] {
+            assert_eq!(read(wrong), Err(NoBearer), "{wrong:?}");
+        }
+    }
+}

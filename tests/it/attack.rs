@@ -1,0 +1,4 @@
+//! Attacks, each of which fails closed.
+
+mod assertion;
+mod token;
