@@ -203,10 +203,18 @@ impl Policy {
                 Some(one) => parts.push(rule.predicate_on(one, self.way(one))),
                 None => self.push_all(rule, &mut parts),
             }
-            if parts.last() == Some(&Predicate::All) {
+            if parts.last() == Some(&Predicate::All) && rule.is_exact() {
                 return None;
             }
             is_exact &= rule.is_exact();
+        }
+        // Index entries say nothing of some conditions, such as the negation of what they only
+        // approximate: then every match is looked at.
+        if parts.contains(&Predicate::All) {
+            return Some(Restriction {
+                predicate: Predicate::All,
+                is_exact: false,
+            });
         }
         let predicate = match (parts.pop(), parts.is_empty()) {
             (None, _) => Predicate::Nothing,

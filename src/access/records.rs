@@ -352,7 +352,7 @@ impl Records {
         let sealer = Arc::clone(&self.parts.sealer);
         tokio::task::spawn_blocking(move || seal_all(&indexer, &sealer, work))
             .await
-            .map_err(|error| Outcome::internal(format!("preparing a batch: {error}")))?
+            .map_err(|_panicked| Outcome::internal("preparing a batch broke off"))?
     }
 
     fn sequence_of(&self, change: &Change, now_ms: i64) -> i64 {

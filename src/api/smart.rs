@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::StatusCode;
 use serde_json::Value;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::http::oauth::{self, OauthAnswer, Peer};
 use crate::http::state::AppState;
@@ -21,6 +22,9 @@ use crate::smart::authority::{
 };
 use crate::smart::error::{Code, OauthError};
 use crate::smart::form::Form;
+
+/// Requests with credentials that are worked on at once: signatures cost processor time.
+static ROOM: Semaphore = Semaphore::const_new(64);
 
 /// The routes at the root of the server.
 pub fn routes() -> Router<AppState> {
@@ -56,7 +60,7 @@ async fn token(State(state): State<AppState>, request: Request) -> OauthAnswer {
 }
 
 async fn answer_token(state: &AppState, request: Request) -> Result<Value, OauthError> {
-    let (authority, form) = read(state, request).await?;
+    let (authority, form, _place) = read(state, request).await?;
     authority.token(&form).await
 }
 
@@ -67,7 +71,7 @@ async fn introspect(State(state): State<AppState>, request: Request) -> OauthAns
 async fn answer_introspection(state: &AppState, request: Request) -> Result<Value, OauthError> {
     let headers = request.headers().clone();
     let bearer = oauth::bearer(&headers).map_err(|error| OauthError::invalid_client(&error))?;
-    let (authority, form) = read(state, request).await?;
+    let (authority, form, _place) = read(state, request).await?;
     authority.introspect(&form, bearer).await
 }
 
@@ -79,12 +83,16 @@ async fn revoke(State(state): State<AppState>, request: Request) -> Response {
 }
 
 async fn answer_revocation(state: &AppState, request: Request) -> Result<(), OauthError> {
-    let (authority, form) = read(state, request).await?;
+    let (authority, form, _place) = read(state, request).await?;
     authority.revoke(&form).await
 }
 
-/// The form of a request that shows credentials; too many of them are refused unread.
-async fn read(state: &AppState, request: Request) -> Result<(Arc<Authority>, Form), OauthError> {
+/// The form of a request that shows credentials, and its place among those that are worked on; too
+/// many of them are refused unread.
+async fn read(
+    state: &AppState,
+    request: Request,
+) -> Result<(Arc<Authority>, Form, SemaphorePermit<'static>), OauthError> {
     let authority = authority(state)?;
     let Peer(address) = Peer::of(&request);
     authority.throttle().count_address(address)?;
@@ -93,7 +101,12 @@ async fn read(state: &AppState, request: Request) -> Result<(Arc<Authority>, For
     if let Some(client) = assertion::claimed(&form) {
         authority.throttle().count_client(address, &client)?;
     }
-    Ok((authority, form))
+    // After the form, so that nobody keeps a place by sending slowly.
+    let place = ROOM.try_acquire().map_err(|_full| {
+        let text = "The server works on as many of these as it may. Try again shortly.";
+        OauthError::new(Code::TemporarilyUnavailable, text)
+    })?;
+    Ok((authority, form, place))
 }
 
 fn authority(state: &AppState) -> Result<Arc<Authority>, OauthError> {

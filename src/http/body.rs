@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body_util::BodyExt;
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::fhir::json;
 use crate::fhir::patch as json_patch;
@@ -108,6 +108,10 @@ fn names_binary(bytes: &[u8]) -> bool {
     has(b"\"Binary\"") || has(b"<Binary")
 }
 
+/// Large bodies that are worked on at once: far fewer than there are threads for blocking work, and
+/// as much memory as that takes.
+static HEAVY: Semaphore = Semaphore::const_new(32);
+
 /// Does work on so many bytes: here when they are few, else on a thread for blocking work, with all
 /// that it waits for, so that a large body delays nobody else. It ends when nobody waits for it.
 pub async fn aside<T: Send + 'static>(
@@ -117,6 +121,8 @@ pub async fn aside<T: Send + 'static>(
     if bytes <= INLINE_BYTES_MAX {
         return Ok(work.await);
     }
+    // Such work waits for other blocking work, which must find a thread.
+    let place = HEAVY.acquire().await;
     let (waiting, left) = oneshot::channel::<()>();
     let runtime = Handle::current();
     let until_left = async {
@@ -126,8 +132,9 @@ pub async fn aside<T: Send + 'static>(
         }
     };
     let done = tokio::task::spawn_blocking(move || runtime.block_on(until_left)).await;
-    drop(waiting);
-    done.map_err(|error| Outcome::internal(format!("work on a body: {error}")))?
+    drop((waiting, place));
+    // What a panic says may quote the body.
+    done.map_err(|_panicked| Outcome::internal("work on a body broke off"))?
         .ok_or_else(|| Outcome::internal("work on a body was left"))
 }
 

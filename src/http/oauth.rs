@@ -3,6 +3,7 @@
 //! Spec: RFC 6749 sections 3.2 and 5, RFC 6750 section 2.1.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -20,6 +21,9 @@ use crate::smart::form::Form;
 
 /// Bytes of a form.
 const FORM_BYTES_MAX: usize = 64 << 10;
+
+/// How long a form may take to arrive: it is small, and who sends it slowly keeps a place.
+const FORM_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Seconds after which who asked too often, or when the store was away, may ask again.
 const RETRY_SECONDS: &str = "60";
@@ -46,7 +50,10 @@ pub async fn form(headers: &HeaderMap, body: Body) -> Result<Form, OauthError> {
             "Send the parameters as application/x-www-form-urlencoded.",
         ));
     }
-    let read = Limited::new(body, FORM_BYTES_MAX).collect().await;
+    let reading = Limited::new(body, FORM_BYTES_MAX).collect();
+    let read = tokio::time::timeout(FORM_TIME_MAX, reading).await;
+    let read =
+        read.map_err(|_elapsed| refuse("The form took more than five seconds to arrive."))?;
     let bytes = read.map_err(|_broken| refuse("The form is over 64 KiB, or ended early."))?;
     let text = String::from_utf8(bytes.to_bytes().into());
     Form::read(&text.map_err(|_not_utf8| refuse("The form is not UTF-8."))?)

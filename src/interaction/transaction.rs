@@ -155,7 +155,7 @@ async fn contents(
     };
     tokio::task::spawn_blocking(work)
         .await
-        .map_err(|error| Outcome::internal(format!("preparing a transaction: {error}")))?
+        .map_err(|_panicked| Outcome::internal("preparing a transaction broke off"))?
 }
 
 /// Refuses what breaks the definitions, and a link to an entry that there is not.

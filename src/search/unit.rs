@@ -56,7 +56,10 @@ impl Unit {
                 return known.clone();
             }
             let unit = Self::analyse(code).map(Arc::new);
-            if remembered.len() < REMEMBERED_MAX {
+            if unit.is_some() {
+                if remembered.len() >= REMEMBERED_MAX {
+                    remembered.clear();
+                }
                 remembered.insert(code.into(), unit.clone());
             }
             unit

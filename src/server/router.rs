@@ -21,7 +21,6 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tower::ServiceBuilder;
-use tower::limit::ConcurrencyLimitLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -39,9 +38,6 @@ use crate::http::middleware::represent::represent;
 use crate::http::oauth::Peer;
 use crate::http::state::AppState;
 use crate::server::unparsed::Explained;
-
-/// Requests with credentials worked on at once; more of them wait.
-const CREDENTIALS_AT_ONCE_MAX: usize = 64;
 
 /// The router of the server.
 pub(super) fn router(state: &AppState, config: &Config) -> Router {
@@ -86,8 +82,7 @@ fn oauth(state: &AppState, config: &Config) -> Router<AppState> {
         .layer(TimeoutLayer::with_status_code(
             StatusCode::GATEWAY_TIMEOUT,
             Duration::from_secs(limits.request_seconds_max),
-        ))
-        .layer(ConcurrencyLimitLayer::new(CREDENTIALS_AT_ONCE_MAX));
+        ));
     api::smart::routes().layer(around)
 }
 

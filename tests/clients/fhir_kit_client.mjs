@@ -119,7 +119,9 @@ async function searchWithOthers() {
   assert.deepEqual(sizes, [[10, 1], [10, 1], [5, 1]]);
   assert.equal(seen.size, 26);
   const compartment = { resourceType: 'Patient', id };
-  const inside = await client.search({ resourceType: 'Observation', compartment });
+  const inside = await client.search({
+    resourceType: 'Observation', compartment, searchParams: { _total: 'accurate' },
+  });
   assert.equal(inside.total, 25);
 }
 

@@ -70,6 +70,11 @@ fn sample_value(parameter: &SearchParameter) -> String {
         ParameterKind::Uri => "http://example.org/x",
         _ => "x",
     };
+    match parameter.code.as_str() {
+        "_filter" => return "_id%20eq%20x".to_owned(),
+        "near" => return "52.4|4.9|1|km".to_owned(),
+        _ => {}
+    }
     if parameter.kind != ParameterKind::Composite {
         return of_kind(parameter.kind).to_owned();
     }
@@ -82,7 +87,13 @@ async fn every_claimed_search_parameter_is_served(backend: Backend) {
     let server = TestServer::start(backend).await;
     let statement = statement(&server).await;
     let registry = Registry::load().unwrap();
-    for name in ["Patient", "Observation", "ValueSet", "RiskAssessment"] {
+    for name in [
+        "Patient",
+        "Observation",
+        "ValueSet",
+        "RiskAssessment",
+        "Location",
+    ] {
         let parameters = of_type(&statement, name)["searchParam"].as_array().unwrap();
         assert!(parameters.len() > 5, "{name}");
         let searches = parameters.iter().map(|parameter| {

@@ -130,7 +130,7 @@ async fn the_socket_is_for_its_owner_and_two_questions() {
     assert_eq!(mode & 0o777, 0o600);
     for question in [
         "Patient/1\n".to_owned(),
-        "x".repeat(1000),
+        "x".repeat(1000) + "\n",
         "rotate now\n".to_owned(),
     ] {
         let mut stream = UnixStream::connect(&socket).await.unwrap();

@@ -256,7 +256,10 @@ impl Records {
         let Some(found) = found.map_err(|error| failed(&error))? else {
             return Ok(None);
         };
-        let opened = self.open(found).await?;
+        let opened = match self.open(found).await {
+            Err(outcome) if outcome.kind == Kind::Gone => return Ok(None),
+            opened => opened?,
+        };
         Ok((!opened.json.is_empty()).then_some(Cow::Owned(opened)))
     }
 

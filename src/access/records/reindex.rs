@@ -327,7 +327,11 @@ fn plan(name: &str) -> Result<Plan, Outcome> {
         .parse()
         .map_err(|_unknown| Outcome::internal("a walk over a type that R4 does not have"))?;
     Ok(Plan {
-        driver: Predicate::Key(Key::of_type(resource_type)),
+        // What is contained has its keys with the resource that contains it, of whatever type.
+        driver: Predicate::Or(vec![
+            Predicate::Key(Key::of_type(resource_type)),
+            Predicate::Key(Key::of_type(resource_type).of_contained()),
+        ]),
         residual: Predicate::All,
         type_key: None,
     })

@@ -140,7 +140,7 @@ async fn open_all(
                     .is_none_or(|one| one.version.version_id != *id) =>
             {
                 match ctx.records.get_version(grant, address, *id).await {
-                    Err(outcome) if outcome.kind == Kind::Gone => None,
+                    Err(outcome) if matches!(outcome.kind, Kind::Gone | Kind::Forbidden) => None,
                     found => found?,
                 }
             }

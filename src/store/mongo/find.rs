@@ -41,10 +41,13 @@ pub(super) async fn find(
     let lengths = store.key_lengths.for_plan(&store.db, predicates).await?;
     let mut walk = Walk::new(plan, window, &lengths);
     while walk.step(store).await? {}
+    let count = walk.found.len();
     let versions = blob::complete(store, walk.found, window.bytes_max).await?;
+    // Where large bodies cut the list short, the next page goes on behind the last one of it.
+    let stopped_at = walk.stopped_at.filter(|_| versions.len() == count);
     Ok(Matches {
         versions,
-        stopped_at: walk.stopped_at,
+        stopped_at,
         examined: walk.examined,
     })
 }

@@ -31,7 +31,7 @@ struct Case {
     shows: fn(&Value) -> bool,
 }
 
-const CASES: [Case; 6] = [
+const CASES: [Case; 7] = [
     Case {
         scopes: "system/*.rs",
         shows: |_resource| true,
@@ -60,6 +60,11 @@ const CASES: [Case; 6] = [
                     .as_i64()
                     .is_some_and(|value| value > 5)
         },
+    },
+    // What keys say nothing of: the negation of what they approximate.
+    Case {
+        scopes: "system/Patient.rs?_filter=family%20ne%20%22Ahlgren-Wilhelmsson-Lundquist%22",
+        shows: |one| is(one, "Patient") && one["name"][0]["family"] != LONG_NAME,
     },
     Case {
         scopes: "system/Condition.rs system/Encounter.rs",
