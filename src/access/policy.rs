@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 
 use crate::access::scope::{Context, Permissions, Scope};
 use crate::conformance::compartment::CompartmentKind;
+use crate::conformance::custom::FIRST_NUMBER;
 use crate::fhir::resource::Resource;
 use crate::fhir::resource_type::ResourceType;
 use crate::search::index::Indexer;
@@ -454,27 +455,31 @@ fn condition(
         chain_depth_max: 0,
     };
     let query = parse::parse(resource_type, restrictions, indexer, options).ok()?;
+    // What a parameter posted at run time means is decided by whoever may write it.
+    let is_of_r4 = |code: &str| {
+        let known = indexer.registry().search_parameter(resource_type, code);
+        known.is_some_and(|known| known.number < FIRST_NUMBER)
+    };
     let is_plain = query.result == ResultOptions::default()
         && query.vocabulary().is_empty()
         && !query.criteria.is_empty()
-        && query.criteria.iter().all(is_own);
+        && query.criteria.iter().all(|one| is_own(one, &is_of_r4));
     is_plain.then(|| TypeCondition {
         predicate: query.lower(indexer).condition(),
         query,
     })
 }
 
-/// Whether a criterion is about the resource itself and nothing else.
-fn is_own(criterion: &Criterion) -> bool {
+/// Whether a criterion is about the resource itself and nothing else, by parameters of R4.
+fn is_own(criterion: &Criterion, is_of_r4: &dyn Fn(&str) -> bool) -> bool {
     match criterion {
         Criterion::Related(_) => false,
-        Criterion::Not(inner) => is_own(inner),
-        Criterion::All(parts) | Criterion::Any(parts) => parts.iter().all(is_own),
-        Criterion::Parameter { .. }
-        | Criterion::Missing { .. }
-        | Criterion::Words(_)
-        | Criterion::Ids(_)
-        | Criterion::LastUpdated(_) => true,
+        Criterion::Not(inner) => is_own(inner, is_of_r4),
+        Criterion::All(parts) | Criterion::Any(parts) => {
+            parts.iter().all(|one| is_own(one, is_of_r4))
+        }
+        Criterion::Parameter { code, .. } | Criterion::Missing { code, .. } => is_of_r4(code),
+        Criterion::Words(_) | Criterion::Ids(_) | Criterion::LastUpdated(_) => true,
     }
 }
 
