@@ -182,7 +182,8 @@ async fn fetch_history(
     ))
 }
 
-fn address(name: &str, wanted: &str) -> Result<Address, Outcome> {
+/// The resource that an entry's url names; an id that none can have is of nothing.
+pub fn address(name: &str, wanted: &str) -> Result<Address, Outcome> {
     if !id::is_valid(wanted) {
         return Err(nothing_there());
     }
@@ -192,7 +193,8 @@ fn address(name: &str, wanted: &str) -> Result<Address, Outcome> {
     })
 }
 
-fn resource_type(name: &str) -> Result<ResourceType, Outcome> {
+/// The type that an entry's url names.
+pub fn resource_type(name: &str) -> Result<ResourceType, Outcome> {
     name.parse().map_err(|_unknown| nothing_there())
 }
 

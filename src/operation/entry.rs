@@ -5,9 +5,9 @@
 use bytes::Bytes;
 
 use crate::access::{Grant, Intent};
-use crate::fhir::id;
 use crate::fhir::resource_type::ResourceType;
 use crate::interaction::Context;
+use crate::interaction::fetch::{address, resource_type};
 use crate::interaction::operations::{Answer, Operations};
 use crate::interaction::search;
 use crate::operation::everything::{EverythingRequest, everything};
@@ -15,7 +15,6 @@ use crate::operation::listing::Call;
 use crate::operation::{lastn, meta};
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
-use crate::store::Address;
 
 /// `$everything`, `$lastn` and `$meta`.
 #[derive(Debug, Clone, Copy)]
@@ -89,22 +88,4 @@ async fn get(ctx: &Context, grant: &Grant, url: (&str, &str)) -> Result<Bytes, O
         }
     };
     Ok(json.into())
-}
-
-fn address(name: &str, wanted: &str) -> Result<Address, Outcome> {
-    if !id::is_valid(wanted) {
-        return Err(nothing_there());
-    }
-    Ok(Address {
-        resource_type: resource_type(name)?,
-        id: wanted.to_owned(),
-    })
-}
-
-fn resource_type(name: &str) -> Result<ResourceType, Outcome> {
-    name.parse().map_err(|_unknown| nothing_there())
-}
-
-fn nothing_there() -> Outcome {
-    Outcome::new(Kind::NotFound, "There is nothing at the url of this entry.")
 }

@@ -85,7 +85,9 @@ impl Searching<'_> {
             (Some(cursor), _) => cursor.total,
             (None, Some(Total::None)) => None,
             (None, _) if is_whole => u64::try_from(shown.len()).ok(),
-            (None, _) => matching.total(ctx, grant, &self.understood.result).await?,
+            // Every container would have to be opened.
+            (None, None) => None,
+            (None, Some(_)) => matching.total(ctx, grant, &self.understood.result).await?,
         };
         page.set_total(response.total);
         for (stored, inner) in shown {

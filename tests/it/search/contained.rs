@@ -135,7 +135,8 @@ async fn pages_end_inside_of_containers(backend: Backend) {
             .collect();
         put(&server, &request(&format!("r{container}"), &inside)).await;
     }
-    let query = "Medication?code=a&_contained=true&_containedType=contained&_count=2";
+    let query =
+        "Medication?code=a&_contained=true&_containedType=contained&_count=2&_total=accurate";
     let mut page = found(&server, query).await;
     let mut seen = Vec::new();
     loop {
