@@ -6,18 +6,18 @@
 //! Spec: <https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html>,
 //! <https://hl7.org/fhir/R4/compartmentdefinition-patient.html>.
 
+mod condition;
+
 use std::collections::BTreeSet;
 
+use crate::access::policy::condition::{TypeCondition, conditions};
 use crate::access::scope::{Context, Permissions, Scope};
 use crate::conformance::compartment::CompartmentKind;
-use crate::conformance::custom::FIRST_NUMBER;
 use crate::fhir::resource::Resource;
 use crate::fhir::resource_type::ResourceType;
 use crate::search::index::Indexer;
 use crate::search::key::Key;
-use crate::search::parse::{self, ParseOptions};
 use crate::search::plan::Predicate;
-use crate::search::query::{Criterion, Query, ResultOptions};
 
 /// Types that say nothing of a patient: whoever may see one patient's record may read them, since
 /// the record refers to them.
@@ -92,12 +92,6 @@ struct Rule {
 struct Chart {
     patient_id: String,
     compartment: i64,
-}
-
-#[derive(Debug, Clone)]
-struct TypeCondition {
-    query: Query,
-    predicate: Predicate,
 }
 
 /// How a type belongs to a patient's record.
@@ -431,55 +425,6 @@ fn way(resource_type: ResourceType, indexer: &Indexer) -> Way {
         _ if has_compartment => Way::Compartment,
         name if OPEN_TYPES.contains(&name) => Way::Open,
         _ => Way::Closed,
-    }
-}
-
-/// The conditions of a scope, by type; `None` where they cannot be kept on the type it names.
-fn conditions(scope: &Scope, indexer: &Indexer, now_ms: i64) -> Option<Vec<TypeCondition>> {
-    let read = |resource_type| condition(resource_type, &scope.restrictions, indexer, now_ms);
-    match scope.resource_type {
-        Some(only) => Some(vec![read(only)?]),
-        None => Some(ResourceType::all().filter_map(read).collect()),
-    }
-}
-
-fn condition(
-    resource_type: ResourceType,
-    restrictions: &[(String, String)],
-    indexer: &Indexer,
-    now_ms: i64,
-) -> Option<TypeCondition> {
-    let options = ParseOptions {
-        now_ms,
-        is_lenient: false,
-        chain_depth_max: 0,
-    };
-    let query = parse::parse(resource_type, restrictions, indexer, options).ok()?;
-    // What a parameter posted at run time means is decided by whoever may write it.
-    let is_of_r4 = |code: &str| {
-        let known = indexer.registry().search_parameter(resource_type, code);
-        known.is_some_and(|known| known.number < FIRST_NUMBER)
-    };
-    let is_plain = query.result == ResultOptions::default()
-        && query.vocabulary().is_empty()
-        && !query.criteria.is_empty()
-        && query.criteria.iter().all(|one| is_own(one, &is_of_r4));
-    is_plain.then(|| TypeCondition {
-        predicate: query.lower(indexer).condition(),
-        query,
-    })
-}
-
-/// Whether a criterion is about the resource itself and nothing else, by parameters of R4.
-fn is_own(criterion: &Criterion, is_of_r4: &dyn Fn(&str) -> bool) -> bool {
-    match criterion {
-        Criterion::Related(_) => false,
-        Criterion::Not(inner) => is_own(inner, is_of_r4),
-        Criterion::All(parts) | Criterion::Any(parts) => {
-            parts.iter().all(|one| is_own(one, is_of_r4))
-        }
-        Criterion::Parameter { code, .. } | Criterion::Missing { code, .. } => is_of_r4(code),
-        Criterion::Words(_) | Criterion::Ids(_) | Criterion::LastUpdated(_) => true,
     }
 }
 
