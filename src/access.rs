@@ -5,6 +5,7 @@
 
 pub mod documents;
 pub mod keys;
+pub mod person;
 pub mod policy;
 pub mod records;
 pub mod scope;
