@@ -7,6 +7,7 @@
 mod counts;
 pub mod erasure;
 mod health;
+mod layout;
 mod limits;
 mod opening;
 pub mod pages;

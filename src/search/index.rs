@@ -28,6 +28,10 @@ use crate::search::param::{
 };
 use crate::search::words;
 
+/// The layout of all index entries together. Whoever changes what a resource's entries are, for
+/// whatever parameter, raises it: stores are then indexed anew, and say so until it is done.
+pub const LAYOUT: u32 = 1;
+
 /// The parameters on the date that a resource is clinically about, best first.
 pub const MAIN_DATES: [&str; 29] = [
     "onset-date",
@@ -74,6 +78,8 @@ pub struct Indexer {
     base_url: String,
     /// Whether the words of resources are indexed.
     has_words: bool,
+    /// The types whose resources may have entries of another [`LAYOUT`].
+    outdated: Vec<ResourceType>,
     /// By the place of a type in the registry's shapes.
     data_types: Vec<DataType>,
     /// By the number of the resource type, then in the registry's order.
@@ -162,6 +168,7 @@ impl Indexer {
             blind,
             base_url: base_url.trim_end_matches('/').to_owned(),
             has_words: false,
+            outdated: Vec::new(),
             data_types,
             traits,
         }
@@ -183,6 +190,18 @@ impl Indexer {
     /// Whether the words of resources are indexed.
     pub fn has_words(&self) -> bool {
         self.has_words
+    }
+
+    /// The same indexer, which knows types whose stored entries may be of another layout.
+    #[must_use]
+    pub fn with_outdated(mut self, outdated: Vec<ResourceType>) -> Self {
+        self.outdated = outdated;
+        self
+    }
+
+    /// Whether resources of a type may have entries of another layout than searches look for.
+    pub fn is_outdated(&self, resource_type: ResourceType) -> bool {
+        self.outdated.contains(&resource_type)
     }
 
     /// The definitions that it works by.

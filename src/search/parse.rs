@@ -6,6 +6,7 @@
 //! Spec: <https://hl7.org/fhir/R4/search.html#table>.
 
 mod filter;
+mod incomplete;
 mod modifier;
 mod refusal;
 mod relation;
@@ -68,6 +69,8 @@ pub fn parse(
     }
     refused.extend(result::check_contained(&reader.query).err());
     if refused.is_empty() {
+        let incomplete = incomplete::warnings(&reader.query, indexer);
+        reader.query.warnings.extend(incomplete);
         Ok(reader.query)
     } else {
         Err(refused)
@@ -96,18 +99,6 @@ impl Reader<'_> {
             || modifier.is_none() && result::read(result, name, value)?
         {
             return Ok(());
-        }
-        if let Some(parameter) = registry.search_parameter(resource_type, code)
-            && !parameter.is_complete
-        {
-            let text = format!(
-                "{name} is new: resources are still being indexed by it, the result may be \
-                 incomplete"
-            );
-            self.query.warnings.push(Issue {
-                severity: Severity::Warning,
-                ..Issue::error("incomplete", text)
-            });
         }
         let reading = Reading {
             indexer: self.indexer,

@@ -17,6 +17,7 @@ use crate::conformance::registry::Registry;
 use crate::interaction::capabilities;
 use crate::interaction::{Context, Settings};
 use crate::operation::entry::GetOperations;
+use crate::outcome::Outcome;
 use crate::seal::SealError;
 use crate::seal::body::BodySealer;
 use crate::seal::dictionary::Dictionary;
@@ -106,9 +107,7 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened, Serv
         random,
         node,
     });
-    // A process that ended between a write and what follows from it is made up for here.
-    let reconciled = records.reconcile_parameters().await;
-    reconciled.map_err(|outcome| failed(&outcome))?;
+    follow(&records).await.map_err(|outcome| failed(&outcome))?;
     let ctx = Context {
         records: Arc::new(records),
         registry,
@@ -125,6 +124,13 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened, Serv
         recorder,
         capability_statement: statement.map_err(|outcome| failed(&outcome))?.into(),
     })
+}
+
+/// Makes the index follow this program and what is stored.
+async fn follow(records: &Records) -> Result<(), Outcome> {
+    records.settle_layout().await?;
+    // A process that ended between a write and what follows from it is made up for here.
+    records.reconcile_parameters().await
 }
 
 fn sealer(config: &Config, random: &Arc<dyn Random>) -> Result<BodySealer, SealError> {

@@ -31,6 +31,7 @@ mod history;
 mod import;
 mod keys;
 mod lastn;
+mod layout;
 mod meta;
 mod operate;
 mod overload;

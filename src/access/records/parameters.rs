@@ -48,6 +48,12 @@ pub(super) struct Assigned {
     parameters: Vec<InForce>,
     /// The types that have to be walked, and the generation they are to be walked under.
     pub(super) pending: BTreeMap<String, u64>,
+    /// The layout that index entries are written in.
+    #[serde(default)]
+    pub(super) layout: u32,
+    /// The types that may have entries of another layout, and the generation whose walk ends that.
+    #[serde(default)]
+    pub(super) outdated: BTreeMap<String, u64>,
 }
 
 /// A parameter in force.
@@ -173,8 +179,10 @@ impl Records {
         if revision != known.revision {
             let more = self.load(&assigned).await?;
             let registry = Arc::new(self.parts.registry.with_parameters(more));
+            let names = assigned.outdated.keys();
+            let outdated = names.filter_map(|name| name.parse().ok()).collect();
             let indexer = self.indexer().with_registry(registry);
-            self.parts.indexer.replace(indexer);
+            self.parts.indexer.replace(indexer.with_outdated(outdated));
             *known = Known { revision, assigned };
         }
         self.refreshed_ms.store(now_ms, Ordering::Relaxed);
@@ -325,7 +333,7 @@ impl Records {
         Some(next)
     }
 
-    async fn read_assigned(&self) -> Result<(i64, Assigned), Outcome> {
+    pub(super) async fn read_assigned(&self) -> Result<(i64, Assigned), Outcome> {
         let document = self.document(META, PARAMETERS).await?;
         let Some(document) = document else {
             return Ok((0, Assigned::default()));
@@ -397,8 +405,10 @@ impl Assigned {
                 application.is_complete = true;
             }
         }
-        if self.pending.get(name).is_some_and(|g| *g <= generation) {
-            self.pending.remove(name);
+        for types in [&mut self.pending, &mut self.outdated] {
+            if types.get(name).is_some_and(|g| *g <= generation) {
+                types.remove(name);
+            }
         }
     }
 }
