@@ -11,6 +11,7 @@ mod bad_input;
 mod batch;
 mod bench;
 mod binary;
+mod browser;
 mod clients;
 mod codec;
 mod conditional;

@@ -1,5 +1,5 @@
-//! FHIR clients that are not ours, fetched into the target directory on first use: Python packages
-//! through pip, npm packages through npm. Without a Node.js that is new enough one comes through
+//! FHIR clients that are not ours, and what drives a browser, fetched into the target directory on
+//! first use: Python packages through pip, npm packages through npm. Without a Node.js that is new enough one comes through
 //! pip as well.
 //!
 //! What is there is used as long as the lists of packages in `tests/clients` do not change.
@@ -52,7 +52,7 @@ fn directory() -> PathBuf {
 }
 
 /// Other test processes wait until the first one has fetched.
-fn locked<T>(fetch: fn(&Path) -> Result<T, String>) -> Result<T, String> {
+pub(crate) fn locked<T>(fetch: fn(&Path) -> Result<T, String>) -> Result<T, String> {
     let dir = directory();
     let failed = |error: std::io::Error| format!("{}: {error}", dir.display());
     fs::create_dir_all(&dir).map_err(failed)?;
@@ -78,7 +78,7 @@ fn fetch_npm(dir: &Path) -> Result<PathBuf, String> {
         None => fetch_node(dir)?,
     };
     let lock = scripts().join("package-lock.json");
-    fetch_once(&place, &lock, "fhir-kit-client from npm", || {
+    fetch_once(&place, &lock, "clients and browser tools from npm", || {
         fs::create_dir_all(&place).map_err(|error| error.to_string())?;
         for name in ["package.json", "package-lock.json"] {
             fs::copy(scripts().join(name), place.join(name)).map_err(|error| error.to_string())?;
