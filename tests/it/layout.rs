@@ -110,6 +110,12 @@ async fn forget_layout(store: &dyn Store) {
     store.put_documents(vec![put]).await.unwrap();
 }
 
+async fn index_anew(server: &TestServer) {
+    let grant = check(&Session::operator(), Intent::Reindex).unwrap();
+    let records = &server.context().records;
+    while records.reindex_step(&grant, 10, 0).await.unwrap() != ReindexStep::Idle {}
+}
+
 async fn a_store_of_an_older_layout_says_so_until_it_is_indexed_anew(backend: Backend) {
     let mut server = server(backend).await;
     let id = server.create(&patient("Old")).await;
@@ -136,9 +142,7 @@ async fn a_store_of_an_older_layout_says_so_until_it_is_indexed_anew(backend: Ba
     refused.assert_refused(503, "transient", "incomplete");
     server.restart().await;
     assert_eq!(pending(&server).await, ["Observation", "Patient"]);
-    let grant = check(&Session::operator(), Intent::Reindex).unwrap();
-    let records = server.context().records.clone();
-    while records.reindex_step(&grant, 10, 0).await.unwrap() != ReindexStep::Idle {}
+    index_anew(&server).await;
     for query in ["Patient?family=old", chain, has, revinclude] {
         assert_eq!(search(&server, query).await, (1, false), "{query}");
     }
