@@ -3,6 +3,7 @@
 //! Raw arguments become decided settings before any work starts. A contract other programs rely on:
 //! names, options and the line `vesta is listening on ...` do not change.
 
+mod audit;
 mod bench;
 mod client;
 mod demo;
@@ -62,6 +63,13 @@ enum Command {
     Client {
         #[command(subcommand)]
         action: client::Action,
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// Look whether the journal of who did what is as it was written.
+    Audit {
+        #[command(subcommand)]
+        action: audit::Action,
         #[command(flatten)]
         settings: Settings,
     },
@@ -167,6 +175,7 @@ fn carry_out(command: Command) -> Result<(), Failure> {
         Command::Reindex(arguments) => reindex::run(&arguments),
         Command::Keys { action, settings } => keys::run(action, &settings),
         Command::Client { action, settings } => client::run(action, &settings),
+        Command::Audit { action, settings } => audit::run(action, &settings),
         Command::CapabilityStatement => print_capability_statement(),
         Command::Dictionary { out } => {
             dictionary::run(&out)?;

@@ -4,6 +4,7 @@
 //! defaults written here. Nested settings use two underscores in the environment:
 //! `VESTA_LIMITS__BODY_BYTES_MAX`. Reference: `docs/configuration.md`.
 
+pub mod audit;
 pub mod keys;
 pub mod limits;
 pub mod reindex;
@@ -19,6 +20,7 @@ use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
+use crate::config::audit::AuditConfig;
 use crate::config::keys::KeysConfig;
 use crate::config::limits::Limits;
 use crate::config::reindex::ReindexConfig;
@@ -57,6 +59,8 @@ pub struct Config {
     pub search: SearchConfig,
     /// The authorization server.
     pub smart: SmartConfig,
+    /// The journal of who did what.
+    pub audit: AuditConfig,
     /// The embedded store.
     pub embedded: EmbeddedConfig,
     /// The MongoDB store.
@@ -88,6 +92,7 @@ impl Default for Config {
             reindex: ReindexConfig::default(),
             search: SearchConfig::default(),
             smart: SmartConfig::default(),
+            audit: AuditConfig::default(),
             embedded: EmbeddedConfig::default(),
             mongo: MongoConfig::default(),
         }

@@ -19,6 +19,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::access::records::erasure::SWEEP_INTERVAL;
+use crate::audit::event::{Act, Agent, Event};
+use crate::audit::journal::Journal;
+use crate::audit::ledger::JournalError;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{AccessMode, Config};
 use crate::http::state::{AppParts, AppState};
@@ -36,6 +39,7 @@ pub struct Server {
     address: SocketAddr,
     base_url: String,
     ctx: Context,
+    journal: Arc<Journal>,
     stopping: watch::Sender<bool>,
     listener: JoinHandle<()>,
     control: Option<JoinHandle<()>>,
@@ -86,15 +90,18 @@ impl Server {
             ctx: parts.ctx.clone(),
             access: config.access,
             authority: authority(&config, &parts),
+            journal: Arc::clone(&parts.journal),
             recorder: parts.recorder,
             capability_statement: parts.capability_statement,
         });
         let router = router::router(&state, &config);
         let (stopping, stopped) = watch::channel(false);
+        note(&parts.journal, Act::Start).await?;
         let control = Control {
             config: config.clone(),
             keys: parts.keys,
             documents: parts.documents,
+            journal: Arc::clone(&parts.journal),
             clock: Arc::clone(&parts.ctx.clock),
         };
         let control = control::listen(control, stopped.clone());
@@ -106,6 +113,7 @@ impl Server {
             address,
             base_url: config.fhir_base(),
             ctx: parts.ctx,
+            journal: parts.journal,
             stopping,
             listener: tokio::spawn(serving),
             control,
@@ -146,6 +154,9 @@ impl Server {
         if let Err(error) = self.reindexer.await {
             tracing::error!(%error, "indexing anew ended badly");
         }
+        if let Err(error) = note(&self.journal, Act::Stop).await {
+            tracing::error!(%error, "the journal was not closed in good order");
+        }
         self.ctx.records.close().await.map_err(|outcome| {
             ServerError::Store(
                 outcome
@@ -154,6 +165,15 @@ impl Server {
             )
         })
     }
+}
+
+/// Writes down that the server starts or stops, with a checkpoint behind it.
+async fn note(journal: &Journal, act: Act) -> Result<(), ServerError> {
+    let failed = |error: JournalError| ServerError::Store(error.to_string());
+    let event = Event::success(act).by(Agent::system());
+    journal.record(event).await.map_err(failed)?;
+    journal.checkpoint().await.map_err(failed)?;
+    Ok(())
 }
 
 /// Sweeps after erasures until the server stops.

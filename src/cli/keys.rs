@@ -73,6 +73,7 @@ async fn answer_here(config: &Config, question: Question) -> Result<Vec<String>,
         config: config.clone(),
         keys: Arc::clone(&opened.keys),
         documents: Arc::clone(&opened.documents),
+        journal: Arc::clone(&opened.journal),
         clock: Arc::clone(&opened.ctx.clock),
     };
     let answered = control.answer(question).await;

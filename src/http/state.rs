@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusRecorder;
 
+use crate::audit::journal::Journal;
 use crate::config::AccessMode;
 use crate::interaction::Context;
 use crate::smart::authority::Authority;
@@ -21,6 +22,8 @@ pub struct AppParts {
     pub access: AccessMode,
     /// The authorization server, where access is decided by it.
     pub authority: Option<Arc<Authority>>,
+    /// Who did what; nothing is answered before it is written there.
+    pub journal: Arc<Journal>,
     /// Where measurements go.
     pub recorder: Arc<PrometheusRecorder>,
     /// The JSON of the CapabilityStatement.

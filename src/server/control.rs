@@ -1,6 +1,6 @@
-//! What this machine's operator may ask of a running server: about its keys and its clients.
+//! What this machine's operator may ask of a running server: about keys, clients and journal.
 //!
-//! One process has an embedded store open, so `vesta keys` and `vesta client` ask that process,
+//! One process has an embedded store open, so `vesta keys`, `client` and `audit` ask that process,
 //! through a Unix socket in the store's directory. Records cannot be asked for here. Why a socket:
 //! ADR 0040.
 
@@ -18,6 +18,8 @@ use tokio::task::JoinHandle;
 
 use crate::access::documents::Documents;
 use crate::access::keys::KeyKeeper;
+use crate::audit::journal::Journal;
+use crate::audit::verify::{KnownCheckpoint, verify};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::server::ServerError;
@@ -57,10 +59,15 @@ pub enum Question {
     Status,
     /// To do something with clients.
     Client(Box<Command>),
+    /// Whether the journal is as it was written, back to a checkpoint that was kept elsewhere.
+    Audit(Option<KnownCheckpoint>),
 }
 
 /// What a question about clients begins with.
 const CLIENT: &str = "client ";
+
+/// What a question about the journal begins with.
+const AUDIT: &str = "audit ";
 
 impl Question {
     /// What the log calls it: nothing of what it holds.
@@ -69,6 +76,7 @@ impl Question {
             Self::Rotate => "rotate",
             Self::Status => "status",
             Self::Client(_) => "client",
+            Self::Audit(_) => "audit",
         }
     }
 
@@ -80,6 +88,10 @@ impl Question {
                 let json = serde_json::to_string(command).unwrap_or_default();
                 format!("{CLIENT}{json}\n")
             }
+            Self::Audit(known) => {
+                let json = serde_json::to_string(known).unwrap_or_default();
+                format!("{AUDIT}{json}\n")
+            }
             other => format!("{}\n", other.name()),
         }
     }
@@ -89,6 +101,9 @@ impl Question {
             "rotate" => Some(Self::Rotate),
             "status" => Some(Self::Status),
             other => {
+                if let Some(known) = other.strip_prefix(AUDIT) {
+                    return Some(Self::Audit(serde_json::from_str(known).ok()?));
+                }
                 let command = serde_json::from_str(other.strip_prefix(CLIENT)?).ok()?;
                 Some(Self::Client(command))
             }
@@ -105,6 +120,8 @@ pub struct Control {
     pub keys: Arc<KeyKeeper>,
     /// The clients.
     pub documents: Arc<Documents>,
+    /// Who did what.
+    pub journal: Arc<Journal>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -118,6 +135,7 @@ impl Control {
             Question::Client(command) => client::carry_out(&self.documents, *command)
                 .await
                 .map_err(|error| ServerError::Setting(error.to_string())),
+            Question::Audit(known) => audit(&self.journal, known).await,
         }
     }
 
@@ -154,6 +172,24 @@ impl Control {
         }
         Ok(lines)
     }
+}
+
+/// Walks the journal. What this process has written itself is stated in a checkpoint first, so that
+/// an end that was cut off under it is missed.
+async fn audit(
+    journal: &Journal,
+    known: Option<KnownCheckpoint>,
+) -> Result<Vec<String>, ServerError> {
+    journal.checkpoint().await.map_err(|error| store(&error))?;
+    let report = verify(journal.ledger(), known).await;
+    let report = report.map_err(|error| store(&error))?;
+    if report.is_intact() {
+        return Ok(report.lines());
+    }
+    let lines = report.lines().join("; ");
+    Err(store(&format!(
+        "the journal is not as it was written: {lines}"
+    )))
 }
 
 /// Asks the server that has the store open; `None` when none listens for questions.
@@ -296,18 +332,24 @@ fn store(error: &dyn std::fmt::Display) -> ServerError {
 #[cfg(test)]
 mod tests {
     use super::{Question, lines_of};
+    use crate::audit::verify::KnownCheckpoint;
     use crate::smart::client::Command;
 
     #[test]
-    fn only_keys_and_clients_can_be_asked_about() {
+    fn only_keys_clients_and_journal_can_be_asked_about() {
         let list = Question::Client(Box::new(Command::List));
-        for question in [Question::Rotate, Question::Status, list] {
+        let audit = Question::Audit(Some(KnownCheckpoint {
+            number: 7,
+            hash: "ab".to_owned(),
+        }));
+        for question in [Question::Rotate, Question::Status, list, audit] {
             let line = question.to_line();
             let read = Question::from_line(line.trim_end()).unwrap();
             assert_eq!(read.name(), question.name());
         }
         assert!(Question::from_line("read").is_none());
         assert!(Question::from_line("client read").is_none());
+        assert!(Question::from_line("audit read").is_none());
     }
 
     #[test]

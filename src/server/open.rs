@@ -11,8 +11,10 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder
 use crate::access::documents::Documents;
 use crate::access::keys::KeyKeeper;
 use crate::access::records::{Records, RecordsParts};
+use crate::audit::journal::{Journal, JournalSettings};
+use crate::audit::ledger::Ledger;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{AccessMode, Config};
 use crate::conformance::registry::Registry;
 use crate::interaction::capabilities;
 use crate::interaction::{Context, Settings};
@@ -44,6 +46,8 @@ pub struct Opened {
     pub store: Arc<dyn Store>,
     /// Clients, keys and tokens of the authorization server.
     pub documents: Arc<Documents>,
+    /// Who did what.
+    pub journal: Arc<Journal>,
     /// Where measurements go.
     pub recorder: Arc<PrometheusRecorder>,
     /// The JSON of the CapabilityStatement.
@@ -85,14 +89,10 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened, Serv
         Arc::clone(&random),
         Arc::clone(&clock),
     );
+    let (ledger_store, ledger_random) = (Arc::clone(&store), Arc::clone(&random));
+    let ledger = Ledger::new(ledger_store, &blind, ledger_random, Arc::clone(&clock));
     let indexer = Indexer::new(Arc::clone(&registry), blind, &base_url);
     let indexer = indexer.with_words(config.search.words);
-    let settings = Settings {
-        base_url,
-        limits: config.limits.clone(),
-        rest: config.rest.clone(),
-        access: config.access,
-    };
     let sealer = sealer(config, &random).map_err(|error| failed(&error))?;
     let node = node_number(&*store, &*clock)
         .await
@@ -112,7 +112,7 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened, Serv
         records: Arc::new(records),
         registry,
         clock,
-        settings: Arc::new(settings),
+        settings: Arc::new(settings(config)),
         operations: Arc::new(GetOperations),
     };
     let statement = capabilities::in_force(&ctx, &ctx.registry);
@@ -121,6 +121,7 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened, Serv
         keys,
         store,
         documents: Arc::new(documents),
+        journal: journal(config, ledger),
         recorder,
         capability_statement: statement.map_err(|outcome| failed(&outcome))?.into(),
     })
@@ -131,6 +132,23 @@ async fn follow(records: &Records) -> Result<(), Outcome> {
     records.settle_layout().await?;
     // A process that ended between a write and what follows from it is made up for here.
     records.reconcile_parameters().await
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        base_url: config.fhir_base(),
+        limits: config.limits.clone(),
+        rest: config.rest.clone(),
+        access: config.access,
+    }
+}
+
+fn journal(config: &Config, ledger: Ledger) -> Arc<Journal> {
+    let settings = JournalSettings {
+        is_kept: config.access == AccessMode::Smart || config.audit.open_mode,
+        checkpoint_interval: Duration::from_secs(config.audit.checkpoint_seconds),
+    };
+    Arc::new(Journal::start(Arc::new(ledger), settings))
 }
 
 fn sealer(config: &Config, random: &Arc<dyn Random>) -> Result<BodySealer, SealError> {

@@ -7,6 +7,7 @@ mod support;
 
 mod absent;
 mod attack;
+mod audit;
 mod bad_input;
 mod batch;
 mod bench;

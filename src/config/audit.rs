@@ -1,0 +1,22 @@
+//! The journal of who did what.
+
+use serde::{Deserialize, Serialize};
+
+/// Settings of the journal.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuditConfig {
+    /// Whether the journal is kept in open mode as well; in smart mode it always is.
+    pub open_mode: bool,
+    /// Seconds until a signed checkpoint states what was written.
+    pub checkpoint_seconds: u64,
+}
+
+impl Default for AuditConfig {
+    fn default() -> Self {
+        Self {
+            open_mode: false,
+            checkpoint_seconds: 10,
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Nothing is answered before its event is durable; what cannot be written is not answered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use vesta::audit::event::{Act, Event};
+use vesta::audit::journal::{Journal, JournalSettings};
+use vesta::audit::ledger::Ledger;
+use vesta::audit::verify::verify;
+use vesta::clock::Clock;
+use vesta::seal::blind::BlindKey;
+use vesta::seal::random::SystemRandom;
+
+use crate::support::stores::OpenStore;
+
+on_every_store!(events_that_wait_together_are_written_together);
+
+fn journal(open: &OpenStore, is_kept: bool) -> (Arc<Ledger>, Arc<Journal>) {
+    let ledger = Arc::new(Ledger::new(
+        Arc::clone(&open.store),
+        &BlindKey::from_root(&[7; 32]),
+        Arc::new(SystemRandom),
+        Arc::clone(&open.clock) as Arc<dyn Clock>,
+    ));
+    let settings = JournalSettings {
+        is_kept,
+        checkpoint_interval: Duration::from_hours(1),
+    };
+    let journal = Journal::start(Arc::clone(&ledger), settings);
+    (ledger, Arc::new(journal))
+}
+
+async fn events_that_wait_together_are_written_together(open: OpenStore) {
+    const WAITING: usize = 200;
+    let (ledger, journal) = journal(&open, true);
+    let records = (0..WAITING).map(|_| journal.record(Event::success(Act::Read)));
+    for done in futures::future::join_all(records).await {
+        done.unwrap();
+    }
+    let report = verify(&ledger, None).await.unwrap();
+    assert_eq!(report.events, WAITING as u64);
+    assert!(report.blocks < 10, "{} blocks", report.blocks);
+    // Each process has a lane of its own.
+    let (_, other) = self::journal(&open, true);
+    other.record(Event::success(Act::Read)).await.unwrap();
+    let (_, none) = self::journal(&open, false);
+    none.record(Event::success(Act::Read)).await.unwrap();
+    let report = verify(&ledger, None).await.unwrap();
+    assert_eq!((report.lanes, report.events), (2, WAITING as u64 + 1));
+    assert!(report.is_intact());
+}
