@@ -7,6 +7,7 @@ pub mod documents;
 pub mod keys;
 pub mod person;
 pub mod policy;
+pub mod reach;
 pub mod records;
 pub mod scope;
 pub mod sequence;
@@ -19,6 +20,7 @@ use crate::config::AccessMode;
 use crate::fhir::resource_type::ResourceType;
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
+use crate::seal::data_key::KeyId;
 use crate::search::index::Indexer;
 
 /// Who asks.
@@ -101,6 +103,14 @@ pub struct Grant {
 }
 
 impl Grant {
+    /// The server's own, to find out what others may do.
+    const fn of_server(intent: Intent) -> Self {
+        Self {
+            intent,
+            policy: None,
+        }
+    }
+
     /// A grant on what every grant comes with: code systems and value sets say nothing of any
     /// patient, and without them what is granted could not be understood.
     #[must_use]
@@ -181,6 +191,18 @@ impl Grant {
             && wanted
                 .iter()
                 .all(|any_of| policy.covers(opened, *any_of, indexer))
+    }
+
+    /// Whether the data key of a version tells already that it may be looked at.
+    fn shows_owner(&self, resource_type: ResourceType, key: &KeyId) -> bool {
+        let Some(policy) = &self.policy else {
+            return false;
+        };
+        let wanted = wanted(self.intent);
+        !wanted.is_empty()
+            && wanted
+                .iter()
+                .all(|any_of| policy.covers_owner(resource_type, key, *any_of))
     }
 
     /// Whether searches find a resource.

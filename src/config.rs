@@ -5,6 +5,7 @@
 //! `VESTA_LIMITS__BODY_BYTES_MAX`. Reference: `docs/configuration.md`.
 
 pub mod audit;
+pub mod care;
 pub mod keys;
 pub mod limits;
 pub mod reindex;
@@ -21,6 +22,7 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
 use crate::config::audit::AuditConfig;
+use crate::config::care::{CACHED_SECONDS_MAX, CareConfig};
 use crate::config::keys::KeysConfig;
 use crate::config::limits::Limits;
 use crate::config::reindex::ReindexConfig;
@@ -57,6 +59,8 @@ pub struct Config {
     pub reindex: ReindexConfig,
     /// What can be searched by.
     pub search: SearchConfig,
+    /// What opens a patient's record to clinicians.
+    pub care: CareConfig,
     /// The authorization server.
     pub smart: SmartConfig,
     /// The journal of who did what.
@@ -91,6 +95,7 @@ impl Default for Config {
             rest: RestConfig::default(),
             reindex: ReindexConfig::default(),
             search: SearchConfig::default(),
+            care: CareConfig::default(),
             smart: SmartConfig::default(),
             audit: AuditConfig::default(),
             embedded: EmbeddedConfig::default(),
@@ -173,6 +178,11 @@ impl Config {
         if !lifetimes.contains(&self.smart.access_token_seconds) {
             return Err(ConfigError::Unusable(format!(
                 "smart.access_token_seconds must be 1 to {ACCESS_TOKEN_SECONDS_MAX}"
+            )));
+        }
+        if self.care.cached_seconds_max > CACHED_SECONDS_MAX {
+            return Err(ConfigError::Unusable(format!(
+                "care.cached_seconds_max must be {CACHED_SECONDS_MAX} at most"
             )));
         }
         let known = self.store.starts_with("embedded:")

@@ -26,6 +26,7 @@ pub mod vread;
 
 use std::sync::Arc;
 
+use crate::access::reach::keeper::Reaches;
 use crate::access::records::Records;
 use crate::clock::Clock;
 use crate::config::AccessMode;
@@ -44,6 +45,8 @@ use crate::validation::{ValidationLimits, validate};
 pub struct Context {
     /// The only way to stored resources.
     pub records: Arc<Records>,
+    /// How far people reach.
+    pub reaches: Arc<Reaches>,
     /// What R4 defines.
     pub registry: Arc<Registry>,
     /// The time.

@@ -6,35 +6,25 @@
 //! Spec: <https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html>,
 //! <https://hl7.org/fhir/R4/compartmentdefinition-patient.html>.
 
+mod change;
+pub(super) mod chart;
 mod condition;
+mod rule;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use crate::access::policy::condition::{TypeCondition, conditions};
-use crate::access::scope::{Context, Permissions, Scope};
-use crate::conformance::compartment::CompartmentKind;
+use crate::access::policy::chart::{Charts, SHARED_TYPE, Way, patients, way};
+use crate::access::policy::condition::conditions;
+use crate::access::policy::rule::{Rule, and};
+use crate::access::reach::Reach;
+use crate::access::scope::{Permissions, Scope};
 use crate::fhir::resource::Resource;
 use crate::fhir::resource_type::ResourceType;
+use crate::seal::data_key::KeyId;
 use crate::search::index::Indexer;
 use crate::search::key::Key;
 use crate::search::plan::Predicate;
-
-/// Types that say nothing of a patient: whoever may see one patient's record may read them, since
-/// the record refers to them.
-const OPEN_TYPES: [&str; 9] = [
-    "CodeSystem",
-    "Endpoint",
-    "HealthcareService",
-    "Location",
-    "Medication",
-    "Organization",
-    "Practitioner",
-    "PractitionerRole",
-    "ValueSet",
-];
-
-/// A type that is in the compartments of all its members and would show each the others.
-const SHARED_TYPE: &str = "Group";
 
 /// On whose behalf a policy is made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -52,6 +42,9 @@ pub enum UserReach {
     Chart(String),
     /// Every record.
     Everything,
+    /// What is open to a person: by role, relationship and what patients allow. The patient of a
+    /// launch has to be among them.
+    Person(Arc<Reach>),
 }
 
 /// A resource to decide about.
@@ -78,35 +71,6 @@ pub struct Policy {
     ways: Vec<Way>,
 }
 
-#[derive(Debug, Clone)]
-struct Rule {
-    permissions: Permissions,
-    resource_type: Option<ResourceType>,
-    chart: Option<Chart>,
-    /// Conditions by type, where the scope has any: other types are not reached then.
-    conditions: Option<Vec<TypeCondition>>,
-}
-
-/// The record of one patient.
-#[derive(Debug, Clone)]
-struct Chart {
-    patient_id: String,
-    compartment: i64,
-}
-
-/// How a type belongs to a patient's record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    /// By the compartment.
-    Compartment,
-    /// It is the patient.
-    Itself,
-    /// It says nothing of patients and may be read.
-    Open,
-    /// Not at all.
-    Closed,
-}
-
 /// How much of a type a policy lets through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Level {
@@ -127,11 +91,21 @@ pub(super) struct Restriction {
     pub(super) is_exact: bool,
 }
 
+impl Subject {
+    /// A person who signed in, and the patient of the launch if there is one.
+    pub fn of_person(reach: Arc<Reach>, patient: Option<String>) -> Self {
+        Self {
+            patient,
+            user: Some(UserReach::Person(reach)),
+        }
+    }
+}
+
 impl Policy {
     /// What scopes come to for a subject. A scope that nothing can be made of permits nothing.
     pub fn compile(scopes: &[Scope], subject: &Subject, indexer: &Indexer, now_ms: i64) -> Self {
         let rules = scopes.iter();
-        let rules = rules.filter_map(|scope| Rule::of(scope, subject, indexer, now_ms));
+        let rules = rules.flat_map(|scope| Rule::all_of(scope, subject, indexer, now_ms));
         Self {
             rules: rules.collect(),
             ways: ResourceType::all().map(|one| way(one, indexer)).collect(),
@@ -181,9 +155,33 @@ impl Policy {
         indexer: &Indexer,
     ) -> bool {
         let resource_type = opened.resource.resource_type();
-        let mut rules = self.rules_on(resource_type, any_of);
         let way = self.way(resource_type);
-        rules.any(|rule| rule.covers(opened, way, indexer))
+        let of = match way {
+            Way::Compartment | Way::Noted => patients(opened.resource, indexer),
+            Way::Itself | Way::Open | Way::Closed => BTreeSet::new(),
+        };
+        let mut rules = self.rules_on(resource_type, any_of);
+        rules.any(|rule| rule.covers(opened, (way, &of), indexer))
+    }
+
+    /// Whether the data key of a version tells already that one of these permissions lets it
+    /// through: it is that of the patient in whose record the version is.
+    pub(super) fn covers_owner(
+        &self,
+        resource_type: ResourceType,
+        key: &KeyId,
+        any_of: Permissions,
+    ) -> bool {
+        let is_owned = matches!(
+            self.way(resource_type),
+            Way::Compartment | Way::Noted | Way::Itself
+        );
+        let mut rules = self.rules_on(resource_type, any_of);
+        is_owned
+            && rules.any(|rule| {
+                let charts = rule.unfiltered_charts();
+                charts.is_some_and(|charts| charts.own(key))
+            })
     }
 
     /// What matches have to meet that searches of a type find; of all types without one. `None`
@@ -222,67 +220,28 @@ impl Policy {
         })
     }
 
-    /// Whether a change may be made: what is there now, if anything, and what will be.
-    pub(super) fn permits(&self, turn: Turn<'_>, indexer: &Indexer) -> bool {
-        let Turn { old, new } = turn;
-        let permission = match (old, new) {
-            (None, Some(_)) => Permissions::CREATE,
-            (Some(_), Some(_)) => Permissions::UPDATE,
-            (Some(_), None) => Permissions::DELETE,
-            (None, None) => return false,
-        };
-        let sides = [old, new];
-        let all = || sides.iter().flatten();
-        if !all().all(|side| self.covers(*side, permission, indexer)) {
-            return false;
-        }
-        // By a rule on one patient's record nothing moves into or out of another's.
-        if all().all(|side| self.covers_plainly(*side, permission, indexer)) {
-            return true;
-        }
-        match (old, new) {
-            (Some(old), Some(new)) => {
-                patients(old.resource, indexer) == patients(new.resource, indexer)
-            }
-            (Some(only), None) | (None, Some(only)) => patients(only.resource, indexer).len() == 1,
-            (None, None) => false,
-        }
-    }
-
-    /// Whether a rule that is not about one patient lets a resource through.
-    fn covers_plainly(
-        &self,
-        opened: Opened<'_>,
-        permission: Permissions,
-        indexer: &Indexer,
-    ) -> bool {
-        let resource_type = opened.resource.resource_type();
-        let way = self.way(resource_type);
-        let mut rules = self.rules_on(resource_type, permission);
-        rules.any(|rule| rule.chart.is_none() && rule.covers(opened, way, indexer))
-    }
-
     fn push_all(&self, rule: &Rule, parts: &mut Vec<Predicate>) {
         if rule.is_plain() && rule.resource_type.is_none() {
             parts.push(Predicate::All);
             return;
         }
-        if let (Some(chart), None, None) = (&rule.chart, &rule.conditions, rule.resource_type) {
-            parts.extend(self.whole_chart(chart));
+        if let Some(charts) = rule.whole_charts() {
+            parts.extend(self.whole_charts(charts, rule.is_own));
             return;
         }
         for resource_type in ResourceType::all() {
             let way = self.way(resource_type);
             if rule.reaches(resource_type, way) {
                 let own = rule.predicate_on(resource_type, way);
-                parts.push(and([Predicate::Key(Key::of_type(resource_type)), own]));
+                let of_type = Predicate::Key(Key::of_type(resource_type));
+                parts.push(and([of_type, own].into_iter()));
             }
         }
     }
 
-    /// A patient's whole record: few conditions instead of one for each type.
-    fn whole_chart(&self, chart: &Chart) -> Vec<Predicate> {
-        let mut record = vec![Predicate::Compartment(chart.compartment)];
+    /// Whole records: few conditions instead of one for each type.
+    fn whole_charts(&self, charts: &Charts, is_own: bool) -> Vec<Predicate> {
+        let mut record = vec![charts.in_compartment()];
         let mut parts = Vec::new();
         for (resource_type, way) in ResourceType::all().zip(&self.ways) {
             let key = Predicate::Key(Key::of_type(resource_type));
@@ -291,11 +250,12 @@ impl Policy {
                 Way::Closed if resource_type.name() == SHARED_TYPE => {
                     record.push(Predicate::Not(Box::new(key)));
                 }
+                Way::Noted if !is_own => record.push(Predicate::Not(Box::new(key))),
                 Way::Itself => {
-                    let own = Predicate::Ids(vec![chart.patient_id.clone()]);
+                    let own = charts.is_itself();
                     record.push(Predicate::Or(vec![Predicate::Not(Box::new(key)), own]));
                 }
-                Way::Compartment | Way::Closed => {}
+                Way::Compartment | Way::Noted | Way::Closed => {}
             }
         }
         parts.push(Predicate::And(record));
@@ -309,142 +269,11 @@ impl Policy {
     ) -> impl Iterator<Item = &Rule> {
         let way = self.way(resource_type);
         let rules = self.rules.iter();
-        rules.filter(move |rule| {
-            let shared = rule.permissions.and(any_of);
-            let may_be_open = way != Way::Open || rule.chart.is_none() || is_reading(shared);
-            shared.is_some() && may_be_open && rule.reaches(resource_type, way)
-        })
+        rules.filter(move |rule| rule.permits(resource_type, way, any_of))
     }
 
     fn way(&self, resource_type: ResourceType) -> Way {
         let place = usize::from(resource_type.number());
         self.ways.get(place).copied().unwrap_or(Way::Closed)
-    }
-}
-
-/// Whether these permissions change nothing.
-fn is_reading(permissions: Permissions) -> bool {
-    permissions
-        .and(Permissions::READ.or(Permissions::SEARCH))
-        .is_some()
-}
-
-impl Rule {
-    fn of(scope: &Scope, subject: &Subject, indexer: &Indexer, now_ms: i64) -> Option<Self> {
-        let patient_id = match (scope.context, &subject.user) {
-            (Context::System, _) | (Context::User, Some(UserReach::Everything)) => None,
-            (Context::Patient, _) => Some(subject.patient.clone()?),
-            (Context::User, Some(UserReach::Chart(patient_id))) => Some(patient_id.clone()),
-            (Context::User, None) => return None,
-        };
-        let chart = patient_id.map(|patient_id| Chart {
-            compartment: indexer.compartment(&patient_id),
-            patient_id,
-        });
-        let conditions = if scope.restrictions.is_empty() {
-            None
-        } else {
-            Some(conditions(scope, indexer, now_ms)?)
-        };
-        Some(Self {
-            permissions: scope.permissions,
-            resource_type: scope.resource_type,
-            chart,
-            conditions,
-        })
-    }
-
-    /// Whether it has no conditions at all.
-    fn is_plain(&self) -> bool {
-        self.chart.is_none() && self.conditions.is_none()
-    }
-
-    /// Whether all of a type is let through although the rule is about one patient.
-    fn is_open(&self, way: Way) -> bool {
-        way == Way::Open && self.conditions.is_none()
-    }
-
-    fn is_exact(&self) -> bool {
-        let mut all = self.conditions.iter().flatten();
-        all.all(|one| !one.query.needs_verification())
-    }
-
-    fn condition(&self, resource_type: ResourceType) -> Option<&TypeCondition> {
-        let mut all = self.conditions.iter().flatten();
-        all.find(|one| one.query.resource_type == resource_type)
-    }
-
-    /// Whether anything of a type may be let through.
-    fn reaches(&self, resource_type: ResourceType, way: Way) -> bool {
-        self.resource_type.is_none_or(|own| own == resource_type)
-            && (self.chart.is_none() || way != Way::Closed)
-            && (self.conditions.is_none() || self.condition(resource_type).is_some())
-    }
-
-    /// What matches of a type that is reached have to meet.
-    fn predicate_on(&self, resource_type: ResourceType, way: Way) -> Predicate {
-        let chart = match (&self.chart, way) {
-            (None, _) | (_, Way::Open) => Predicate::All,
-            (Some(chart), Way::Itself) => Predicate::Ids(vec![chart.patient_id.clone()]),
-            (Some(chart), Way::Compartment) => Predicate::Compartment(chart.compartment),
-            (Some(_), Way::Closed) => Predicate::Nothing,
-        };
-        match self.condition(resource_type) {
-            Some(condition) => and([chart, condition.predicate.clone()]),
-            None => chart,
-        }
-    }
-
-    fn covers(&self, opened: Opened<'_>, way: Way, indexer: &Indexer) -> bool {
-        let Opened {
-            resource,
-            last_updated_ms,
-        } = opened;
-        let is_in_chart = match (&self.chart, way) {
-            (None, _) | (_, Way::Open) => true,
-            (Some(chart), Way::Itself) => resource.id() == Some(&chart.patient_id),
-            (Some(chart), Way::Compartment) => {
-                patients(resource, indexer).contains(chart.patient_id.as_str())
-            }
-            (Some(_), Way::Closed) => false,
-        };
-        let condition = self.condition(resource.resource_type());
-        is_in_chart
-            && condition.is_none_or(|one| one.query.matches(resource, last_updated_ms, indexer))
-    }
-}
-
-fn way(resource_type: ResourceType, indexer: &Indexer) -> Way {
-    let registry = indexer.registry();
-    let has_compartment = !registry
-        .compartment(CompartmentKind::Patient, resource_type)
-        .is_empty();
-    match resource_type.name() {
-        SHARED_TYPE => Way::Closed,
-        name if name == CompartmentKind::Patient.name() => Way::Itself,
-        _ if has_compartment => Way::Compartment,
-        name if OPEN_TYPES.contains(&name) => Way::Open,
-        _ => Way::Closed,
-    }
-}
-
-/// The patients in whose records a resource is.
-fn patients<'a>(resource: &'a Resource, indexer: &'a Indexer) -> BTreeSet<&'a str> {
-    let mut found = BTreeSet::new();
-    indexer.each_patient(resource, &mut |id| {
-        found.insert(id);
-    });
-    found
-}
-
-fn and(parts: [Predicate; 2]) -> Predicate {
-    let mut parts: Vec<_> = parts
-        .into_iter()
-        .filter(|one| *one != Predicate::All)
-        .collect();
-    match (parts.pop(), parts.is_empty()) {
-        (None, _) => Predicate::All,
-        (Some(only), true) => only,
-        (Some(last), false) => Predicate::And(parts.into_iter().chain([last]).collect()),
     }
 }

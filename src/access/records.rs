@@ -14,6 +14,7 @@ pub mod pages;
 pub mod parameters;
 mod prepare;
 pub mod reindex;
+mod relations;
 pub mod results;
 mod rewrite;
 
@@ -30,6 +31,7 @@ use crate::access::records::counts::Counts;
 use crate::access::records::limits::require_type;
 use crate::access::records::parameters::{Known, SEARCH_PARAMETER};
 use crate::access::records::prepare::{Work, seal_all};
+use crate::access::records::relations::Relations;
 use crate::access::sequence::SequenceSource;
 use crate::clock::Clock;
 use crate::conformance::registry::Registry;
@@ -77,6 +79,7 @@ pub struct Records {
     /// When the search parameters in force were last looked at, in ms since the epoch.
     refreshed_ms: AtomicI64,
     counts: Counts,
+    relations: Relations,
 }
 
 /// A stored version, opened.
@@ -147,6 +150,7 @@ impl Records {
             known: Mutex::default(),
             refreshed_ms: AtomicI64::default(),
             counts: Counts::default(),
+            relations: Relations::default(),
         };
         records.process = records.new_id();
         records
@@ -286,6 +290,7 @@ impl Records {
         self.refresh_when_old().await.map_err(CommitError::Failed)?;
         let mut types = changes.iter().map(|one| one.address.resource_type.name());
         let defines_parameters = types.any(|name| name == SEARCH_PARAMETER);
+        let named = self.names_before(&changes);
         let prepared = self.prepare(changes).await.map_err(CommitError::Failed)?;
         let mut stored = Vec::with_capacity(prepared.len());
         let mut batch = Batch {
@@ -302,6 +307,7 @@ impl Records {
         }
         match self.parts.store.commit(batch).await {
             Ok(()) => {
+                self.note_relations(named, &stored);
                 if defines_parameters && let Err(outcome) = self.reconcile_parameters().await {
                     // The write stands. Whoever reconciles next makes up for it.
                     tracing::error!(source = ?outcome.source, "search parameters not in force");

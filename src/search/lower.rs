@@ -18,6 +18,9 @@ use crate::search::words::{CONTENT, WordsCondition};
 /// How far candidates are counted.
 pub const COUNT_LIMIT: u64 = 1_000;
 
+/// Records of patients that are walked together; of more of them, each is tested for on the way.
+const WALKED_CHARTS_MAX: usize = 256;
+
 /// How many candidates are counted at most.
 pub const CANDIDATES_MAX: usize = 3;
 
@@ -134,6 +137,9 @@ impl Lowered {
     pub fn restrict(&mut self, predicate: Predicate) {
         let breadth = match predicate {
             Predicate::Compartment(_) => Breadth::Chart,
+            Predicate::AnyCompartment(ref owners) if owners.len() <= WALKED_CHARTS_MAX => {
+                Breadth::Wide
+            }
             Predicate::Ids(_) => Breadth::Listed,
             Predicate::Key(_) => Breadth::Equal,
             Predicate::Range(_) => Breadth::Wide,
@@ -375,9 +381,11 @@ fn walkable_part(predicate: &Predicate) -> Option<Predicate> {
 
 fn is_walkable(predicate: &Predicate) -> bool {
     match predicate {
-        Predicate::Key(_) | Predicate::Range(_) | Predicate::Compartment(_) | Predicate::Ids(_) => {
-            true
-        }
+        Predicate::Key(_)
+        | Predicate::Range(_)
+        | Predicate::Compartment(_)
+        | Predicate::AnyCompartment(_)
+        | Predicate::Ids(_) => true,
         Predicate::Or(any) => any.iter().all(is_walkable),
         _ => false,
     }

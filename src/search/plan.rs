@@ -4,6 +4,9 @@
 //! exact on its predicates; what keys only approximate is verified by the caller on the opened
 //! resource. Both stores test with [`Predicate::holds`], so that they cannot differ.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use crate::search::key::{Entries, Key, ParameterNumber};
 
 /// What is known of a stored resource without opening its body.
@@ -30,8 +33,12 @@ pub enum Predicate {
     Range(KeyRange),
     /// The resource is in the compartment with this blind hash.
     Compartment(i64),
+    /// The resource is in a compartment with one of these blind hashes, which are sorted.
+    AnyCompartment(Arc<[i64]>),
     /// The logical id is one of these.
     Ids(Vec<String>),
+    /// The logical id is one of these, which may be many; never walked.
+    AnyId(Arc<BTreeSet<String>>),
     /// Last updated in `low_ms..high_ms`.
     LastUpdated {
         /// The first millisecond that counts.
@@ -125,7 +132,7 @@ impl Predicate {
         match self {
             Self::Key(key) => Self::Key(key.of_contained()),
             Self::Range(range) => Self::Range(range.of_contained()),
-            Self::Ids(_) | Self::Not(_) => Self::All,
+            Self::Ids(_) | Self::AnyId(_) | Self::Not(_) => Self::All,
             Self::And(all) => Self::And(all.iter().map(Self::of_contained).collect()),
             Self::Or(any) => {
                 let any: Vec<_> = any.iter().map(Self::of_contained).collect();
@@ -135,9 +142,11 @@ impl Predicate {
                     Self::Or(any)
                 }
             }
-            Self::All | Self::Nothing | Self::Compartment(_) | Self::LastUpdated { .. } => {
-                self.clone()
-            }
+            Self::All
+            | Self::Nothing
+            | Self::Compartment(_)
+            | Self::AnyCompartment(_)
+            | Self::LastUpdated { .. } => self.clone(),
         }
     }
 
@@ -166,7 +175,12 @@ impl Predicate {
                     .any(|key| range.contains(key))
             }
             Self::Compartment(owner) => candidate.entries.compartments.contains(owner),
+            Self::AnyCompartment(owners) => {
+                let mut own = candidate.entries.compartments.iter();
+                own.any(|one| owners.binary_search(one).is_ok())
+            }
             Self::Ids(ids) => ids.iter().any(|id| id == candidate.id),
+            Self::AnyId(ids) => ids.contains(candidate.id),
             Self::LastUpdated { low_ms, high_ms } => {
                 (*low_ms..*high_ms).contains(&candidate.last_updated_ms)
             }
@@ -189,8 +203,8 @@ pub enum Order {
 /// What a store has to look for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// What is walked. `Key`, `Range`, `Compartment`, `Ids` (with one [`Plan::type_key`]), `Or` of
-    /// these, or `All`.
+    /// What is walked. `Key`, `Range`, `Compartment`, `AnyCompartment`, `Ids` (with one
+    /// [`Plan::type_key`]), `Or` of these, or `All`.
     pub driver: Predicate,
     /// What everything the driver yields is tested against.
     pub residual: Predicate,

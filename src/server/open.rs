@@ -10,6 +10,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder
 
 use crate::access::documents::Documents;
 use crate::access::keys::KeyKeeper;
+use crate::access::reach::keeper::{ReachParts, Reaches};
 use crate::access::records::{Records, RecordsParts};
 use crate::audit::journal::{Journal, JournalSettings};
 use crate::audit::ledger::Ledger;
@@ -68,16 +69,12 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened, Serv
     let store: Arc<dyn Store> = Arc::new(Metered::new(store, Arc::clone(&recorder)));
     let random: Arc<dyn Random> = Arc::new(SystemRandom);
     let master = open_master_key(config, clock.now_ms())?.for_sealing();
-    let ring = RingSettings {
-        keys_max: config.keys.cached_max,
-        ttl: Duration::from_secs(config.keys.cached_seconds_max),
-    };
     let keys = KeyKeeper::new(
         Arc::clone(&store),
         master,
         Arc::clone(&random),
         Arc::clone(&clock),
-        ring,
+        ring(config),
     );
     let keys = Arc::new(keys);
     let failed = |error: &dyn std::fmt::Display| ServerError::Store(error.to_string());
@@ -108,8 +105,10 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened, Serv
         node,
     });
     follow(&records).await.map_err(|outcome| failed(&outcome))?;
+    let records = Arc::new(records);
     let ctx = Context {
-        records: Arc::new(records),
+        reaches: reaches(config, &records, &clock),
+        records,
         registry,
         clock,
         settings: Arc::new(settings(config)),
@@ -149,6 +148,21 @@ fn journal(config: &Config, ledger: Ledger) -> Arc<Journal> {
         checkpoint_interval: Duration::from_secs(config.audit.checkpoint_seconds),
     };
     Arc::new(Journal::start(Arc::new(ledger), settings))
+}
+
+fn ring(config: &Config) -> RingSettings {
+    RingSettings {
+        keys_max: config.keys.cached_max,
+        ttl: Duration::from_secs(config.keys.cached_seconds_max),
+    }
+}
+
+fn reaches(config: &Config, records: &Arc<Records>, clock: &Arc<dyn Clock>) -> Arc<Reaches> {
+    Arc::new(Reaches::new(ReachParts {
+        records: Arc::clone(records),
+        config: config.care.clone(),
+        clock: Arc::clone(clock),
+    }))
 }
 
 fn sealer(config: &Config, random: &Arc<dyn Random>) -> Result<BodySealer, SealError> {

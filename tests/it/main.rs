@@ -6,6 +6,7 @@
 mod support;
 
 mod absent;
+mod access;
 mod attack;
 mod audit;
 mod bad_input;

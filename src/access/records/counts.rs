@@ -39,7 +39,7 @@ impl Records {
         limit: u64,
     ) -> Result<u64, Outcome> {
         let is_small = is_small(&plan.driver);
-        if let Some(counted) = self.counts.0.get(&plan.driver).filter(|_| is_small) {
+        if is_small && let Some(counted) = self.counts.0.get(&plan.driver) {
             return Ok(counted);
         }
         // What the bearer may not see counts as well: it only decides what is walked.

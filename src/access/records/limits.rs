@@ -232,6 +232,10 @@ impl Records {
             Level::Everything => return Ok(true),
             Level::Partly => {}
         }
+        let version = &stored.version;
+        if grant.shows_owner(version.address.resource_type, &version.key_id) {
+            return Ok(true);
+        }
         let Some(content) = self.last_content(stored).await? else {
             return Ok(false);
         };

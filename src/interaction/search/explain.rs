@@ -52,6 +52,9 @@ fn describe(ctx: &Context, predicate: &Predicate, text: &mut String) {
             text.push_str(&name_of(ctx, &range.low));
         }
         Predicate::Compartment(_) => text.push_str("a patient's compartment"),
+        Predicate::AnyCompartment(_) | Predicate::AnyId(_) => {
+            text.push_str("the records of some patients");
+        }
         Predicate::Ids(ids) => {
             // Writing to a String does not fail.
             write!(text, "{} ids", ids.len()).unwrap_or_default();

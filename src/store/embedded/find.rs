@@ -217,7 +217,11 @@ impl<'a> Search<'a> {
             .is_superset()
             .then(|| as_condition(&plan.driver, plan.type_key.as_ref()));
         // Of a compartment only the one type was read: nothing is left to test.
-        let is_read = matches!(plan.driver, Predicate::Compartment(_))
+        let is_of_charts = matches!(
+            plan.driver,
+            Predicate::Compartment(_) | Predicate::AnyCompartment(_)
+        );
+        let is_read = is_of_charts
             && matches!(&plan.residual, Predicate::Key(key) if source::type_of(key).is_some());
         let test = if driver.is_some() || (is_tested && !is_read) {
             let select = "SELECT id, u, k, c, ds FROM res WHERE rid = ?1";

@@ -131,6 +131,7 @@ impl<'a> Candidates<'a> {
             Predicate::Key(key) => Ok(self.walk(Some(key.clone()))),
             Predicate::Range(range) => self.add_range(range),
             Predicate::Compartment(owner) => self.add_chart(*owner),
+            Predicate::AnyCompartment(owners) => self.add_charts(owners),
             Predicate::Ids(ids) => self.add_ids(ids),
             Predicate::Or(any) => {
                 for one in any {
@@ -140,7 +141,10 @@ impl<'a> Candidates<'a> {
                 }
                 Ok(ControlFlow::Continue(()))
             }
-            Predicate::LastUpdated { .. } | Predicate::And(_) | Predicate::Not(_) => {
+            Predicate::LastUpdated { .. }
+            | Predicate::AnyId(_)
+            | Predicate::And(_)
+            | Predicate::Not(_) => {
                 self.is_superset = true;
                 Ok(self.walk(None))
             }
@@ -237,6 +241,17 @@ impl<'a> Candidates<'a> {
     }
 
     fn add_chart(&mut self, owner: i64) -> Result<ControlFlow<()>, StoreError> {
+        let mut sequences = Vec::new();
+        let spent = self.read_chart(owner, &mut sequences)?;
+        self.sorted(sequences);
+        Ok(spent)
+    }
+
+    fn read_chart(
+        &mut self,
+        owner: i64,
+        sequences: &mut Vec<i64>,
+    ) -> Result<ControlFlow<()>, StoreError> {
         let (first, last) = match self.chart_type {
             Some(only) => (only.number(), only.number()),
             None => (0, u16::MAX),
@@ -246,10 +261,25 @@ impl<'a> Candidates<'a> {
         // One more than may be read tells that there are too many.
         let limit = row::limit(self.rows_left.saturating_add(1));
         let rows = statement.query_map(params![owner, first, last, limit], |row| row.get(0))?;
-        let sequences = rows.collect::<Result<Vec<_>, _>>()?;
-        let spent = self.spend(sequences.len());
+        let before = sequences.len();
+        for sequence in rows {
+            sequences.push(sequence?);
+        }
+        Ok(self.spend(sequences.len() - before))
+    }
+
+    /// Each record of many is read by itself, and all are put in order as one.
+    fn add_charts(&mut self, owners: &[i64]) -> Result<ControlFlow<()>, StoreError> {
+        let mut sequences = Vec::new();
+        for owner in owners {
+            if self.spend(SEEK_ROWS).is_break()
+                || self.read_chart(*owner, &mut sequences)?.is_break()
+            {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
         self.sorted(sequences);
-        Ok(spent)
+        Ok(ControlFlow::Continue(()))
     }
 
     fn add_ids(&mut self, ids: &[String]) -> Result<ControlFlow<()>, StoreError> {

@@ -90,11 +90,12 @@ pub(super) fn residual(predicate: &Predicate, lengths: &Lengths) -> Residual {
             is_exact: range.tail.is_none(),
         },
         Predicate::Compartment(owner) => exact(doc! { "c": *owner }),
+        Predicate::AnyCompartment(owners) => exact(doc! { "c": { "$in": owners.to_vec() } }),
         Predicate::LastUpdated { low_ms, high_ms } => {
             exact(doc! { "u": { "$gte": *low_ms, "$lt": *high_ms } })
         }
         // Ids do not say of which type.
-        Predicate::Ids(_) => Residual::default(),
+        Predicate::Ids(_) | Predicate::AnyId(_) => Residual::default(),
         Predicate::And(all) => conjunction(all, lengths),
         Predicate::Or(some) => disjunction(some, lengths),
         Predicate::Not(inner) => {
@@ -185,9 +186,19 @@ impl Arms<'_> {
                 }
                 self.others.push((arm, schema::BY_COMPARTMENT));
             }
+            Predicate::AnyCompartment(owners) => {
+                let mut arm = doc! { "c": { "$in": owners.to_vec() } };
+                if let Some(number) = type_in(&self.plan.residual) {
+                    arm.insert("y", number);
+                }
+                self.others.push((arm, schema::BY_COMPARTMENT));
+            }
             Predicate::Ids(ids) => return self.add_ids(ids),
             Predicate::Or(some) => return some.iter().all(|one| self.add(one)),
-            Predicate::LastUpdated { .. } | Predicate::And(_) | Predicate::Not(_) => return false,
+            Predicate::LastUpdated { .. }
+            | Predicate::AnyId(_)
+            | Predicate::And(_)
+            | Predicate::Not(_) => return false,
         }
         true
     }

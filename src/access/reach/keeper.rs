@@ -1,0 +1,157 @@
+//! Reaches of people, found out when they are asked for and remembered for a short while.
+//!
+//! What the person's own document says holds at once, and so do relationships that this process
+//! wrote; those that another one wrote hold after `care.cached_seconds_max`.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use moka::sync::Cache;
+use tokio::sync::Mutex;
+
+use crate::access::Session;
+use crate::access::person::{Person, Role};
+use crate::access::policy::{Policy, Subject};
+use crate::access::reach::care::{Care, InCare};
+use crate::access::reach::{Opening, Reach};
+use crate::access::records::Records;
+use crate::access::scope::{Context, Permissions, Scope};
+use crate::clock::Clock;
+use crate::config::care::CareConfig;
+use crate::outcome::Outcome;
+
+/// People whose reach is remembered.
+const PEOPLE_MAX: u64 = 10_000;
+
+/// What reaches are found out from.
+pub struct ReachParts {
+    /// Relationships are in the records.
+    pub records: Arc<Records>,
+    /// How long relationships last.
+    pub config: CareConfig,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Finds out how far people reach.
+pub struct Reaches {
+    parts: ReachParts,
+    places: Cache<String, Arc<Place>>,
+}
+
+/// Where the reach of one person is remembered.
+#[derive(Default)]
+struct Place {
+    known: RwLock<Option<Arc<Known>>>,
+    /// Held while it is found out, so that this is done once.
+    finding: Mutex<()>,
+}
+
+/// A reach that was found out.
+struct Known {
+    person: Person,
+    reach: Arc<Reach>,
+    /// What the person may do when no scopes narrow it.
+    policy: Arc<Policy>,
+    /// How resources name the person.
+    names: Vec<String>,
+    /// The count of changes to relationships before it was found out.
+    count: u64,
+    made_ms: i64,
+}
+
+impl Reaches {
+    /// Puts the parts together.
+    pub fn new(parts: ReachParts) -> Self {
+        Self {
+            parts,
+            places: Cache::builder().max_capacity(PEOPLE_MAX).build(),
+        }
+    }
+
+    /// How far a person reaches.
+    pub async fn of(&self, person: &Person) -> Result<Arc<Reach>, Outcome> {
+        Ok(Arc::clone(&self.known(person).await?.reach))
+    }
+
+    /// The session of a person on the server's own pages, where no app and so no scope narrows
+    /// what they may do.
+    pub async fn session(&self, person: &Person) -> Result<Session, Outcome> {
+        let known = self.known(person).await?;
+        Ok(Session::bearer(Arc::clone(&known.policy)))
+    }
+
+    async fn known(&self, person: &Person) -> Result<Arc<Known>, Outcome> {
+        let place = self.places.get_with_by_ref(&person.id, Arc::default);
+        if let Some(known) = self.remembered(&place, person) {
+            return Ok(known);
+        }
+        let _finding = place.finding.lock().await;
+        if let Some(known) = self.remembered(&place, person) {
+            return Ok(known);
+        }
+        let known = Arc::new(self.find(person).await?);
+        let mut remembered = place.known.write().unwrap_or_else(PoisonError::into_inner);
+        *remembered = Some(Arc::clone(&known));
+        Ok(known)
+    }
+
+    fn remembered(&self, place: &Place, person: &Person) -> Option<Arc<Known>> {
+        let known = place.known.read().unwrap_or_else(PoisonError::into_inner);
+        let known = known.as_ref()?;
+        let age_ms = self.parts.clock.now_ms().saturating_sub(known.made_ms);
+        let kept_ms = i64::try_from(self.parts.config.cached_seconds_max).unwrap_or(i64::MAX);
+        let is_young = (0..kept_ms.saturating_mul(1_000)).contains(&age_ms);
+        let is_same = known.person.role == person.role
+            && known.person.fhir_user == person.fhir_user
+            && known.person.acts_for == person.acts_for;
+        let mut names = known.names.iter();
+        let records = &self.parts.records;
+        let is_unchanged = !names.any(|name| records.is_written_since(name, known.count));
+        (is_young && is_same && is_unchanged).then(|| Arc::clone(known))
+    }
+
+    async fn find(&self, person: &Person) -> Result<Known, Outcome> {
+        let ReachParts {
+            records,
+            config,
+            clock,
+        } = &self.parts;
+        let now_ms = clock.now_ms();
+        let count = records.relations_count();
+        let indexer = records.indexer();
+        let mut names = Vec::new();
+        let openings = match person.role {
+            Role::Patient | Role::Proxy => vec![Opening::own(person.own_patients(), &indexer)],
+            Role::Practitioner => {
+                let found = match person.fhir_id("Practitioner") {
+                    Some(id) => {
+                        Care::new(records, config, now_ms)
+                            .of_practitioner(id)
+                            .await?
+                    }
+                    None => InCare::default(),
+                };
+                names.extend(found.names);
+                vec![Opening::of_care(found.patients, &indexer)]
+            }
+            Role::Administrator | Role::Auditor => Vec::new(),
+        };
+        let reach = Arc::new(Reach::of(person.role, openings));
+        let everything = Scope {
+            context: Context::User,
+            resource_type: None,
+            permissions: Permissions::ALL,
+            restrictions: Vec::new(),
+            is_version_1: false,
+        };
+        let subject = Subject::of_person(Arc::clone(&reach), None);
+        Ok(Known {
+            policy: Arc::new(Policy::compile(&[everything], &subject, &indexer, now_ms)),
+            person: person.clone(),
+            reach,
+            names,
+            count,
+            made_ms: now_ms,
+        })
+    }
+}

@@ -1,0 +1,4 @@
+//! Who may see what: roles, relationships, and what patients allow.
+
+mod actor;
+mod care;
