@@ -15,6 +15,7 @@ mod keys;
 mod logging;
 mod reindex;
 mod serve;
+mod user;
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -70,6 +71,13 @@ enum Command {
     Audit {
         #[command(subcommand)]
         action: audit::Action,
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// Add, show, disable or enable people who sign in.
+    User {
+        #[command(subcommand)]
+        action: user::Action,
         #[command(flatten)]
         settings: Settings,
     },
@@ -176,6 +184,7 @@ fn carry_out(command: Command) -> Result<(), Failure> {
         Command::Keys { action, settings } => keys::run(action, &settings),
         Command::Client { action, settings } => client::run(action, &settings),
         Command::Audit { action, settings } => audit::run(action, &settings),
+        Command::User { action, settings } => user::run(action, &settings),
         Command::CapabilityStatement => print_capability_statement(),
         Command::Dictionary { out } => {
             dictionary::run(&out)?;

@@ -4,6 +4,7 @@
 //! defaults written here. Nested settings use two underscores in the environment:
 //! `VESTA_LIMITS__BODY_BYTES_MAX`. Reference: `docs/configuration.md`.
 
+pub mod account;
 pub mod audit;
 pub mod care;
 pub mod keys;
@@ -21,6 +22,7 @@ use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
+use crate::config::account::AccountConfig;
 use crate::config::audit::AuditConfig;
 use crate::config::care::{CACHED_SECONDS_MAX, CareConfig};
 use crate::config::keys::KeysConfig;
@@ -65,6 +67,8 @@ pub struct Config {
     pub smart: SmartConfig,
     /// The journal of who did what.
     pub audit: AuditConfig,
+    /// Accounts and sign-in.
+    pub account: AccountConfig,
     /// The embedded store.
     pub embedded: EmbeddedConfig,
     /// The MongoDB store.
@@ -98,6 +102,7 @@ impl Default for Config {
             care: CareConfig::default(),
             smart: SmartConfig::default(),
             audit: AuditConfig::default(),
+            account: AccountConfig::default(),
             embedded: EmbeddedConfig::default(),
             mongo: MongoConfig::default(),
         }
@@ -158,12 +163,17 @@ impl Config {
         config.check()
     }
 
+    /// The address of the server that clients use, without a slash at the end.
+    pub fn root(&self) -> String {
+        match &self.base_url {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None => format!("http://{}", self.listen),
+        }
+    }
+
     /// The FHIR base URL that clients use.
     pub fn fhir_base(&self) -> String {
-        match &self.base_url {
-            Some(url) => format!("{}/fhir", url.trim_end_matches('/')),
-            None => format!("http://{}/fhir", self.listen),
-        }
+        format!("{}/fhir", self.root())
     }
 
     fn check(self) -> Result<Self, ConfigError> {

@@ -3,6 +3,7 @@
 //! `ARCHITECTURE.md` has the map; a module uses lower layers only.
 
 pub mod access;
+pub mod account;
 pub mod api;
 pub mod audit;
 pub mod cli;
@@ -15,6 +16,7 @@ pub mod http;
 pub mod interaction;
 pub mod operation;
 pub mod outcome;
+pub mod portal;
 pub mod seal;
 pub mod search;
 pub mod server;

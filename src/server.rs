@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::access::records::erasure::SWEEP_INTERVAL;
+use crate::account::accounts::{AccountParts, Accounts};
 use crate::audit::event::{Act, Agent, Event};
 use crate::audit::journal::Journal;
 use crate::audit::ledger::JournalError;
@@ -86,11 +87,14 @@ impl Server {
         let parts = open::open(&config, clock).await?;
         base_url::settle(&*parts.store, &config, &*parts.ctx.clock).await?;
         let recorder = Arc::clone(&parts.recorder);
+        let accounts = accounts(&config, &parts);
+        let is_smart = config.access == AccessMode::Smart;
         let state = AppState::new(AppParts {
             ctx: parts.ctx.clone(),
             access: config.access,
             authority: authority(&config, &parts),
             journal: Arc::clone(&parts.journal),
+            accounts: is_smart.then(|| Arc::clone(&accounts)),
             recorder: parts.recorder,
             capability_statement: parts.capability_statement,
         });
@@ -100,6 +104,7 @@ impl Server {
         let control = Control {
             config: config.clone(),
             keys: parts.keys,
+            accounts,
             documents: parts.documents,
             journal: Arc::clone(&parts.journal),
             clock: Arc::clone(&parts.ctx.clock),
@@ -208,6 +213,15 @@ fn warn_when_open(config: &Config) {
     if config.access == AccessMode::Open {
         tracing::warn!("access is open: everybody on this machine may read and write everything");
     }
+}
+
+/// People who sign in.
+pub fn accounts(config: &Config, parts: &Opened) -> Arc<Accounts> {
+    Arc::new(Accounts::new(AccountParts {
+        documents: Arc::clone(&parts.documents),
+        config: config.account.clone(),
+        base_url: config.root(),
+    }))
 }
 
 /// The authorization server, where access is decided by it.

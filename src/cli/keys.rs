@@ -13,7 +13,7 @@ use crate::cli::{Failure, Settings, logging, require_store};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::server::control::{self, Control, Question};
-use crate::server::open;
+use crate::server::{self, open};
 
 /// What to do with the keys.
 #[derive(Debug, Clone, Copy, Subcommand)]
@@ -74,6 +74,7 @@ async fn answer_here(config: &Config, question: Question) -> Result<Vec<String>,
         keys: Arc::clone(&opened.keys),
         documents: Arc::clone(&opened.documents),
         journal: Arc::clone(&opened.journal),
+        accounts: server::accounts(config, &opened),
         clock: Arc::clone(&opened.ctx.clock),
     };
     let answered = control.answer(question).await;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusRecorder;
 
+use crate::account::accounts::Accounts;
 use crate::audit::journal::Journal;
 use crate::config::AccessMode;
 use crate::interaction::Context;
@@ -24,6 +25,8 @@ pub struct AppParts {
     pub authority: Option<Arc<Authority>>,
     /// Who did what; nothing is answered before it is written there.
     pub journal: Arc<Journal>,
+    /// People who sign in, where access is decided by the authorization server.
+    pub accounts: Option<Arc<Accounts>>,
     /// Where measurements go.
     pub recorder: Arc<PrometheusRecorder>,
     /// The JSON of the CapabilityStatement.

@@ -1,8 +1,8 @@
-//! What this machine's operator may ask of a running server: about keys, clients and journal.
+//! What this machine's operator may ask of a running server: about keys, clients, people, journal.
 //!
-//! One process has an embedded store open, so `vesta keys`, `client` and `audit` ask that process,
-//! through a Unix socket in the store's directory. Records cannot be asked for here. Why a socket:
-//! ADR 0040.
+//! One process has an embedded store open, so `vesta keys`, `client`, `user` and `audit` ask that
+//! process, through a Unix socket in the store's directory. Records cannot be asked for here. Why a
+//! socket: ADR 0040.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -18,6 +18,8 @@ use tokio::task::JoinHandle;
 
 use crate::access::documents::Documents;
 use crate::access::keys::KeyKeeper;
+use crate::account::accounts::Accounts;
+use crate::account::administration;
 use crate::audit::journal::Journal;
 use crate::audit::verify::{KnownCheckpoint, verify};
 use crate::clock::Clock;
@@ -51,7 +53,7 @@ const FAILED: &str = "failed: ";
 const ROOT: u32 = 0;
 
 /// What can be asked.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Question {
     /// Make a new master key, wrap every data key with it, drop those that nothing needs.
     Rotate,
@@ -61,6 +63,8 @@ pub enum Question {
     Client(Box<Command>),
     /// Whether the journal is as it was written, back to a checkpoint that was kept elsewhere.
     Audit(Option<KnownCheckpoint>),
+    /// To do something with people who sign in.
+    User(Box<administration::Command>),
 }
 
 /// What a question about clients begins with.
@@ -68,6 +72,9 @@ const CLIENT: &str = "client ";
 
 /// What a question about the journal begins with.
 const AUDIT: &str = "audit ";
+
+/// What a question about people begins with.
+const USER: &str = "user ";
 
 impl Question {
     /// What the log calls it: nothing of what it holds.
@@ -77,6 +84,7 @@ impl Question {
             Self::Status => "status",
             Self::Client(_) => "client",
             Self::Audit(_) => "audit",
+            Self::User(_) => "user",
         }
     }
 
@@ -92,6 +100,10 @@ impl Question {
                 let json = serde_json::to_string(known).unwrap_or_default();
                 format!("{AUDIT}{json}\n")
             }
+            Self::User(command) => {
+                let json = serde_json::to_string(command).unwrap_or_default();
+                format!("{USER}{json}\n")
+            }
             other => format!("{}\n", other.name()),
         }
     }
@@ -103,6 +115,9 @@ impl Question {
             other => {
                 if let Some(known) = other.strip_prefix(AUDIT) {
                     return Some(Self::Audit(serde_json::from_str(known).ok()?));
+                }
+                if let Some(json) = other.strip_prefix(USER) {
+                    return serde_json::from_str(json).ok().map(Self::User);
                 }
                 let command = serde_json::from_str(other.strip_prefix(CLIENT)?).ok()?;
                 Some(Self::Client(command))
@@ -122,6 +137,8 @@ pub struct Control {
     pub documents: Arc<Documents>,
     /// Who did what.
     pub journal: Arc<Journal>,
+    /// The people who sign in.
+    pub accounts: Arc<Accounts>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -136,6 +153,10 @@ impl Control {
                 .await
                 .map_err(|error| ServerError::Setting(error.to_string())),
             Question::Audit(known) => audit(&self.journal, known).await,
+            Question::User(command) => {
+                let done = self.accounts.carry_out(*command).await;
+                done.map_err(|error| ServerError::Setting(error.to_string()))
+            }
         }
     }
 

@@ -37,6 +37,7 @@ use crate::http::middleware::observe::observe;
 use crate::http::middleware::represent::represent;
 use crate::http::oauth::Peer;
 use crate::http::state::AppState;
+use crate::portal;
 use crate::server::unparsed::Explained;
 
 /// The router of the server.
@@ -67,7 +68,9 @@ pub(super) fn router(state: &AppState, config: &Config) -> Router {
         .layer(around);
     let router = fhir.merge(api::metrics::routes().layer(from_fn_with_state(allowed, guard)));
     let router = match &state.authority {
-        Some(_) => router.merge(oauth(state, config)),
+        Some(_) => router
+            .merge(oauth(state, config))
+            .merge(pages(state, config)),
         None => router,
     };
     router.with_state(state.clone())
@@ -84,6 +87,19 @@ fn oauth(state: &AppState, config: &Config) -> Router<AppState> {
             Duration::from_secs(limits.request_seconds_max),
         ));
     api::smart::routes().layer(around)
+}
+
+/// The pages, which no page of another site may call.
+fn pages(state: &AppState, config: &Config) -> Router<AppState> {
+    let limits = &config.limits;
+    let around = ServiceBuilder::new()
+        .layer(from_fn_with_state(state.clone(), observe))
+        .layer(CompressionLayer::new())
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::GATEWAY_TIMEOUT,
+            Duration::from_secs(limits.request_seconds_max),
+        ));
+    portal::routes::routes().layer(around)
 }
 
 fn cors(origins: &[String]) -> CorsLayer {

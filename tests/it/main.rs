@@ -39,6 +39,7 @@ mod meta;
 mod operate;
 mod overload;
 mod patch;
+mod portal;
 mod read;
 mod rotate;
 mod sealed;

@@ -4,6 +4,7 @@ pub(crate) mod browser;
 pub(crate) mod clients;
 pub(crate) mod mongod;
 pub(crate) mod packs;
+pub(crate) mod people;
 pub(crate) mod random;
 pub(crate) mod server;
 pub(crate) mod smart;

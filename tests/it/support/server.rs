@@ -1,6 +1,7 @@
 //! A real server on a fresh store, and a client that speaks plain HTTP to it.
 
 use std::process::{Command, Output};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -10,6 +11,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use vesta::clock::{Clock, SystemClock};
 use vesta::config::{AccessMode, Config};
 use vesta::server::Server;
 
@@ -26,6 +28,7 @@ pub(crate) enum Backend {
 pub(crate) struct TestServer {
     pub(crate) base: String,
     pub(crate) config: Config,
+    clock: Arc<dyn Clock>,
     server: Option<Server>,
     client: HttpClient,
     directory: TempDir,
@@ -47,6 +50,15 @@ impl TestServer {
 
     /// Starts a server whose settings were changed.
     pub(crate) async fn start_with(backend: Backend, change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_at(backend, change, Arc::new(SystemClock)).await
+    }
+
+    /// As [`TestServer::start_with`], with a clock of the test's.
+    pub(crate) async fn start_at(
+        backend: Backend,
+        change: impl FnOnce(&mut Config),
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let directory = TempDir::new().unwrap();
         let mut config = Config {
             listen: "127.0.0.1:0".parse().unwrap(),
@@ -66,10 +78,12 @@ impl TestServer {
             }
         };
         change(&mut config);
-        let server = Server::start(&config).await.unwrap();
+        let server = Server::start_with(&config, Arc::clone(&clock));
+        let server = server.await.unwrap();
         Self {
             base: server.base_url().to_owned(),
             config,
+            clock,
             server: Some(server),
             client: client(),
             directory,
@@ -82,7 +96,8 @@ impl TestServer {
         if let Some(server) = self.server.take() {
             server.stop().await.unwrap();
         }
-        let server = Server::start(&self.config).await.unwrap();
+        let server = Server::start_with(&self.config, Arc::clone(&self.clock));
+        let server = server.await.unwrap();
         server.base_url().clone_into(&mut self.base);
         self.server = Some(server);
     }
@@ -109,6 +124,11 @@ impl TestServer {
     /// What its interactions work with.
     pub(crate) fn context(&self) -> &vesta::interaction::Context {
         self.server.as_ref().unwrap().context()
+    }
+
+    /// Where it listens, whatever its base URL is.
+    pub(crate) fn address(&self) -> std::net::SocketAddr {
+        self.server.as_ref().unwrap().address()
     }
 
     /// Where its files are.

@@ -1,0 +1,12 @@
+//! Pages for people: server-rendered, without scripts but where a passkey needs one.
+//!
+//! One file for each page, its template beside it in `templates/`; all stand on `layout.html` and
+//! `vesta.css`. Mounted in `access = "smart"` only.
+
+pub mod assets;
+pub mod form;
+pub mod home;
+pub mod page;
+pub mod routes;
+pub mod session;
+pub mod sign_in;

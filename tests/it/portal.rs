@@ -1,0 +1,3 @@
+//! The pages, over plain HTTP as a browser without scripts sees them.
+
+mod sign_in;
