@@ -92,6 +92,10 @@ pub enum Intent {
     Erase,
     /// Work on the index that changes no content.
     Reindex,
+    /// Handing in messages that write to any record; they are applied by the server.
+    Ingest,
+    /// Looking at messages that were handed in, and deciding about them.
+    OverseeIngest,
 }
 
 /// The proof that access was checked; made by [`check`] only.
@@ -144,7 +148,7 @@ impl Grant {
     pub fn finds(&self, resource_type: ResourceType) -> bool {
         match (&self.policy, self.intent) {
             (_, Intent::ReadTerminology) => TERMINOLOGY_TYPES.contains(&resource_type.name()),
-            (_, Intent::Reindex) => false,
+            (_, Intent::Reindex | Intent::Ingest | Intent::OverseeIngest) => false,
             (None, Intent::Read(granted)) => granted == resource_type,
             (None, _) => true,
             (Some(policy), intent) if may_find(intent) => {
@@ -238,7 +242,7 @@ impl Grant {
             | Intent::Bundle
             | Intent::Erase => true,
             Intent::ReadTerminology => TERMINOLOGY_TYPES.contains(&resource_type.name()),
-            Intent::Reindex => false,
+            Intent::Reindex | Intent::Ingest | Intent::OverseeIngest => false,
         }
     }
 
@@ -255,7 +259,9 @@ impl Grant {
             | Intent::ReadTerminology
             | Intent::Search(_)
             | Intent::Erase
-            | Intent::Reindex => false,
+            | Intent::Reindex
+            | Intent::Ingest
+            | Intent::OverseeIngest => false,
         }
     }
 
@@ -301,7 +307,8 @@ fn decide(policy: &Arc<Policy>, intent: Intent) -> Result<Grant, Outcome> {
         Intent::ReadSystem => policy.permits_some(Permissions::READ),
         Intent::Bundle => policy.permits_some(Permissions::ALL),
         Intent::ReadTerminology => false,
-        Intent::Erase | Intent::Reindex => policy.is_everything(),
+        Intent::Ingest => policy.writes_everything(),
+        Intent::Erase | Intent::Reindex | Intent::OverseeIngest => policy.is_everything(),
     };
     if !is_permitted {
         return Err(insufficient());
@@ -329,7 +336,9 @@ const fn wanted(intent: Intent) -> &'static [Permissions] {
         | Intent::ReadTerminology
         | Intent::Bundle
         | Intent::Erase
-        | Intent::Reindex => &[],
+        | Intent::Reindex
+        | Intent::Ingest
+        | Intent::OverseeIngest => &[],
     }
 }
 

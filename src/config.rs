@@ -7,6 +7,7 @@
 pub mod account;
 pub mod audit;
 pub mod care;
+pub mod hl7v2;
 pub mod keys;
 pub mod limits;
 pub mod reindex;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::account::AccountConfig;
 use crate::config::audit::AuditConfig;
 use crate::config::care::{CACHED_SECONDS_MAX, CareConfig};
+use crate::config::hl7v2::Hl7v2Config;
 use crate::config::keys::KeysConfig;
 use crate::config::limits::Limits;
 use crate::config::reindex::ReindexConfig;
@@ -69,6 +71,8 @@ pub struct Config {
     pub audit: AuditConfig,
     /// Accounts and sign-in.
     pub account: AccountConfig,
+    /// HL7 v2 messages.
+    pub hl7v2: Hl7v2Config,
     /// The embedded store.
     pub embedded: EmbeddedConfig,
     /// The MongoDB store.
@@ -103,6 +107,7 @@ impl Default for Config {
             smart: SmartConfig::default(),
             audit: AuditConfig::default(),
             account: AccountConfig::default(),
+            hl7v2: Hl7v2Config::default(),
             embedded: EmbeddedConfig::default(),
             mongo: MongoConfig::default(),
         }
@@ -183,6 +188,14 @@ impl Config {
                  not on {}; listen on 127.0.0.1",
                 self.listen
             )));
+        }
+        let mllp = self.hl7v2.listen;
+        if self.access == AccessMode::Open && mllp.is_some_and(|at| !at.ip().is_loopback()) {
+            return Err(ConfigError::Unusable(
+                "access = open takes HL7 v2 messages on loopback only: hl7v2.listen must be on \
+                 127.0.0.1"
+                    .to_owned(),
+            ));
         }
         let lifetimes = 1..=ACCESS_TOKEN_SECONDS_MAX;
         if !lifetimes.contains(&self.smart.access_token_seconds) {

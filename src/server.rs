@@ -26,7 +26,9 @@ use crate::audit::ledger::JournalError;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{AccessMode, Config};
 use crate::http::state::{AppParts, AppState};
+use crate::ingest::Ingest;
 use crate::interaction::Context;
+use crate::mllp;
 use crate::operation::reindex;
 use crate::server::control::Control;
 use crate::server::open::Opened;
@@ -45,6 +47,9 @@ pub struct Server {
     listener: JoinHandle<()>,
     control: Option<JoinHandle<()>>,
     reindexer: JoinHandle<()>,
+    /// What takes HL7 v2 messages in, and over which listener.
+    messages: Vec<JoinHandle<()>>,
+    mllp_address: Option<SocketAddr>,
     grace: Duration,
 }
 
@@ -89,12 +94,14 @@ impl Server {
         let recorder = Arc::clone(&parts.recorder);
         let accounts = accounts(&config, &parts);
         let is_smart = config.access == AccessMode::Smart;
+        let ingest = ingest(&config, &parts).await?;
         let state = AppState::new(AppParts {
             ctx: parts.ctx.clone(),
             access: config.access,
             authority: authority(&config, &parts),
             journal: Arc::clone(&parts.journal),
             accounts: is_smart.then(|| Arc::clone(&accounts)),
+            ingest: Arc::clone(&ingest),
             recorder: parts.recorder,
             capability_statement: parts.capability_statement,
         });
@@ -110,6 +117,7 @@ impl Server {
             clock: Arc::clone(&parts.ctx.clock),
         };
         let control = control::listen(control, stopped.clone());
+        let (mllp_address, messages) = take_messages(&config, ingest, &stopped).await?;
         let reindexing = reindex::run(parts.ctx.clone(), config.reindex.clone(), stopped.clone());
         tokio::spawn(sweep_erasures(parts.ctx.clone(), stopped.clone()));
         tokio::spawn(sum_up(recorder, stopped.clone()));
@@ -123,6 +131,8 @@ impl Server {
             listener: tokio::spawn(serving),
             control,
             reindexer: tokio::spawn(reindexing),
+            messages,
+            mllp_address,
             grace: Duration::from_secs(config.limits.shutdown_seconds_max),
         })
     }
@@ -130,6 +140,11 @@ impl Server {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it listens for MLLP, when it does.
+    pub fn mllp_address(&self) -> Option<SocketAddr> {
+        self.mllp_address
     }
 
     /// The FHIR base URL.
@@ -150,6 +165,11 @@ impl Server {
             .is_err()
         {
             tracing::warn!("requests were still under way when the grace period ended");
+        }
+        for task in self.messages {
+            if tokio::time::timeout(self.grace, task).await.is_err() {
+                tracing::warn!("messages were still under way when the grace period ended");
+            }
         }
         if let Some(control) = self.control
             && control.await.is_err()
@@ -222,6 +242,37 @@ pub fn accounts(config: &Config, parts: &Opened) -> Arc<Accounts> {
         config: config.account.clone(),
         base_url: config.root(),
     }))
+}
+
+/// What takes HL7 v2 messages in; those that were left when a process ended are under way again.
+async fn ingest(config: &Config, parts: &Opened) -> Result<Arc<Ingest>, ServerError> {
+    let documents = Arc::clone(&parts.documents);
+    let ingest = Ingest::new(parts.ctx.clone(), documents, &config.hl7v2);
+    let ingest = ingest.map_err(|error| ServerError::Setting(error.to_string()))?;
+    let ingest = Arc::new(ingest);
+    let is_alone = config.store.starts_with("embedded:");
+    let resumed = ingest.resume(is_alone).await;
+    resumed.map_err(|error| ServerError::Store(error.to_string()))?;
+    Ok(ingest)
+}
+
+/// Listens for MLLP where that is configured, and sees to what others left.
+async fn take_messages(
+    config: &Config,
+    ingest: Arc<Ingest>,
+    stopped: &watch::Receiver<bool>,
+) -> Result<(Option<SocketAddr>, Vec<JoinHandle<()>>), ServerError> {
+    let mut tasks = Vec::new();
+    let mut bound = None;
+    if let Some(address) = config.hl7v2.listen {
+        let failed = |source| ServerError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        bound = Some(listener.local_addr().map_err(failed)?);
+        let serving = mllp::listener::serve(listener, Arc::clone(&ingest), stopped.clone());
+        tasks.push(tokio::spawn(serving));
+    }
+    tasks.push(tokio::spawn(ingest.run(stopped.clone())));
+    Ok((bound, tasks))
 }
 
 /// The authorization server, where access is decided by it.

@@ -156,6 +156,30 @@ impl Documents {
             .await
     }
 
+    /// A document to be written together with others.
+    pub fn to_put<T: Serialize>(
+        &self,
+        (collection, id): (&str, &str),
+        content: &T,
+        before: Before,
+        expires_ms: Option<i64>,
+    ) -> Result<DocumentPut, DocumentError> {
+        let hashed = self.hashed(collection, id);
+        let body = self.seal(collection, &hashed, content)?;
+        Ok(put(collection, hashed, (Some(body), before, expires_ms)))
+    }
+
+    /// A document to be deleted together with what is done to others.
+    pub fn to_delete(&self, (collection, id): (&str, &str)) -> DocumentPut {
+        let hashed = self.hashed(collection, id);
+        put(collection, hashed, (None, Before::Anything, None))
+    }
+
+    /// Writes and deletes documents: all durably, or none.
+    pub async fn write_all(&self, puts: Vec<DocumentPut>) -> Result<(), DocumentError> {
+        Ok(self.store.put_documents(puts).await?)
+    }
+
     /// Deletes a document, if it is there.
     pub async fn delete(&self, collection: &str, id: &str) -> Result<(), DocumentError> {
         let hashed = self.hashed(collection, id);
@@ -167,20 +191,9 @@ impl Documents {
         &self,
         collection: &str,
         id: String,
-        (body, before, expires_ms): (Option<Vec<u8>>, Before, Option<i64>),
+        what: (Option<Vec<u8>>, Before, Option<i64>),
     ) -> Result<(), DocumentError> {
-        let put = DocumentPut {
-            collection: collection.to_owned(),
-            id,
-            expected: match before {
-                Before::Anything => Expected::Anything,
-                Before::Nothing => Expected::Absent,
-                Before::Revision(revision) => Expected::Revision(revision),
-            },
-            body,
-            expires_ms,
-        };
-        Ok(self.store.put_documents(vec![put]).await?)
+        self.write_all(vec![put(collection, id, what)]).await
     }
 
     fn hashed(&self, collection: &str, id: &str) -> String {
@@ -231,6 +244,24 @@ impl Documents {
             content: content.map_err(|_other| DocumentError::Damaged("it holds something else"))?,
             revision: document.revision,
         })
+    }
+}
+
+fn put(
+    collection: &str,
+    id: String,
+    (body, before, expires_ms): (Option<Vec<u8>>, Before, Option<i64>),
+) -> DocumentPut {
+    DocumentPut {
+        collection: collection.to_owned(),
+        id,
+        expected: match before {
+            Before::Anything => Expected::Anything,
+            Before::Nothing => Expected::Absent,
+            Before::Revision(revision) => Expected::Revision(revision),
+        },
+        body,
+        expires_ms,
     }
 }
 

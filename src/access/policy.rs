@@ -129,6 +129,21 @@ impl Policy {
         permissions.has(Permissions::ALL)
     }
 
+    /// Whether everything may be created, updated and deleted, whatever else.
+    pub(super) fn writes_everything(&self) -> bool {
+        let plain = self.rules.iter().filter(|rule| rule.is_plain());
+        let permissions = plain
+            .filter(|rule| rule.resource_type.is_none())
+            .fold(Permissions::NONE, |all, rule| all.or(rule.permissions));
+        [
+            Permissions::CREATE,
+            Permissions::UPDATE,
+            Permissions::DELETE,
+        ]
+        .into_iter()
+        .all(|one| permissions.has(one))
+    }
+
     /// How much of a type one of these permissions lets through.
     pub(super) fn level(&self, resource_type: ResourceType, any_of: Permissions) -> Level {
         let mut level = Level::Nothing;

@@ -1,10 +1,12 @@
-//! `vesta import`: files and directories of JSON and NDJSON, plain or gzipped, into a store.
+//! `vesta import`: files and directories of JSON, NDJSON and HL7 v2 messages, plain or gzipped,
+//! into a store.
 //!
 //! A Bundle is imported whole or not at all, and is marked in the same commit: a second run finds
 //! the mark and changes nothing. Lines of NDJSON are updates by id, which change nothing the second
 //! time. No server is needed, and none may have an embedded store open.
 
 mod carry;
+mod messages;
 mod source;
 
 use std::io::Write;
@@ -23,6 +25,8 @@ use crate::cli::import::source::Source;
 use crate::cli::{Failure, Settings, logging};
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::config::hl7v2::{Acknowledge, Hl7v2Config};
+use crate::ingest::Ingest;
 use crate::server::{base_url, open};
 
 /// The arguments of the command.
@@ -51,8 +55,15 @@ async fn import(config: &Config, sources: Vec<Source>) -> Result<(), Failure> {
     base_url::settle(&*opened.store, config, &*opened.ctx.clock).await?;
     let grant = check(&Session::operator(), Intent::Bundle)?;
     let bytes = sources.iter().map(|source| source.bytes).sum();
+    // What became of each message is told of, whatever senders are told.
+    let messages = Hl7v2Config {
+        acknowledge: Acknowledge::Applied,
+        ..config.hl7v2.clone()
+    };
+    let documents = Arc::clone(&opened.documents);
     let carrier = Carrier {
         ctx: opened.ctx.clone(),
+        ingest: Arc::new(Ingest::new(opened.ctx.clone(), documents, &messages)?),
         grant,
         bar: progress_bar(bytes)?,
     };
@@ -92,9 +103,10 @@ fn tell(report: &Report, elapsed: Duration) -> Result<(), Failure> {
     let each = f64::from(u32::try_from(report.written).unwrap_or(u32::MAX));
     writeln!(
         out,
-        "imported {} resources in {seconds:.1} s ({:.0} a second); {} were there already, \
+        "imported {} resources and {} messages in {seconds:.1} s ({:.0} a second); {} were there already, \
          {} files had been imported before",
         report.written,
+        report.messages,
         each / seconds,
         report.unchanged,
         report.files_known,

@@ -8,6 +8,7 @@ use metrics_exporter_prometheus::PrometheusRecorder;
 use crate::account::accounts::Accounts;
 use crate::audit::journal::Journal;
 use crate::config::AccessMode;
+use crate::ingest::Ingest;
 use crate::interaction::Context;
 use crate::smart::authority::Authority;
 
@@ -27,6 +28,8 @@ pub struct AppParts {
     pub journal: Arc<Journal>,
     /// People who sign in, where access is decided by the authorization server.
     pub accounts: Option<Arc<Accounts>>,
+    /// What takes HL7 v2 messages in.
+    pub ingest: Arc<Ingest>,
     /// Where measurements go.
     pub recorder: Arc<PrometheusRecorder>,
     /// The JSON of the CapabilityStatement.

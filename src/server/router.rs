@@ -21,6 +21,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tower::ServiceBuilder;
+use tower::limit::ConcurrencyLimitLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -39,6 +40,9 @@ use crate::http::oauth::Peer;
 use crate::http::state::AppState;
 use crate::portal;
 use crate::server::unparsed::Explained;
+
+/// Requests with HL7 v2 messages that are worked on at once; further ones wait.
+const HL7V2_AT_ONCE_MAX: usize = 64;
 
 /// The router of the server.
 pub(super) fn router(state: &AppState, config: &Config) -> Router {
@@ -67,6 +71,7 @@ pub(super) fn router(state: &AppState, config: &Config) -> Router {
         .fallback(api::fhir::nothing_here)
         .layer(around);
     let router = fhir.merge(api::metrics::routes().layer(from_fn_with_state(allowed, guard)));
+    let router = router.merge(hl7v2(state, config));
     let router = match &state.authority {
         Some(_) => router
             .merge(oauth(state, config))
@@ -74,6 +79,21 @@ pub(super) fn router(state: &AppState, config: &Config) -> Router {
         None => router,
     };
     router.with_state(state.clone())
+}
+
+/// HL7 v2 over HTTP; browsers have no business there.
+fn hl7v2(state: &AppState, config: &Config) -> Router<AppState> {
+    let allowed = Guard::new(state.access, &config.fhir_base(), &[]);
+    let around = ServiceBuilder::new()
+        .layer(from_fn_with_state(state.clone(), observe))
+        .layer(from_fn_with_state(allowed, guard))
+        .layer(ConcurrencyLimitLayer::new(HL7V2_AT_ONCE_MAX))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::GATEWAY_TIMEOUT,
+            Duration::from_secs(config.limits.request_seconds_max),
+        ))
+        .layer(DefaultBodyLimit::disable());
+    api::hl7v2::routes().layer(around)
 }
 
 /// The authorization server, which speaks forms and JSON and no FHIR.

@@ -31,6 +31,7 @@ mod format;
 mod generate;
 mod guard;
 mod history;
+mod hl7v2;
 mod import;
 mod keys;
 mod lastn;

@@ -2,6 +2,7 @@
 
 use std::io::BufRead;
 use std::path::Path;
+use std::sync::Arc;
 
 use indicatif::ProgressBar;
 
@@ -10,6 +11,7 @@ use crate::cli::import::source::Source;
 use crate::fhir::id;
 use crate::fhir::json;
 use crate::fhir::resource::{Node, Object, Resource};
+use crate::ingest::Ingest;
 use crate::interaction::Context;
 use crate::interaction::bundle::{EntryAnswer, EntryRequest, Verb, read_bundle};
 use crate::interaction::stage::Written;
@@ -29,6 +31,8 @@ const PROBLEMS_TOLD_MAX: usize = 20;
 pub(super) struct Carrier {
     /// What interactions work with.
     pub(super) ctx: Context,
+    /// What takes HL7 v2 messages in.
+    pub(super) ingest: Arc<Ingest>,
     /// The operator's right.
     pub(super) grant: Grant,
     /// Shows how far it is.
@@ -51,6 +55,8 @@ pub(super) struct Report {
     pub(super) written: u64,
     /// Resources that were there already.
     pub(super) unchanged: u64,
+    /// HL7 v2 messages that are applied, now or before.
+    pub(super) messages: u64,
     /// Files other than NDJSON that an earlier run imported.
     pub(super) files_known: u64,
     /// Files and lines that could not be imported.
@@ -64,6 +70,7 @@ impl Report {
     pub(super) fn add(&mut self, other: Self) {
         self.written += other.written;
         self.unchanged += other.unchanged;
+        self.messages += other.messages;
         self.files_known += other.files_known;
         self.failed += other.failed;
         let room = PROBLEMS_TOLD_MAX.saturating_sub(self.problems.len());
@@ -82,7 +89,8 @@ impl Report {
         }
     }
 
-    fn fail(&mut self, place: &str, reason: &dyn std::fmt::Display) {
+    /// Notes that something was not imported.
+    pub(super) fn fail(&mut self, place: &str, reason: &dyn std::fmt::Display) {
         self.failed += 1;
         if self.problems.len() < PROBLEMS_TOLD_MAX {
             self.problems.push(format!("{place}: {reason}"));
@@ -94,7 +102,12 @@ impl Carrier {
     /// Imports a file; what goes wrong is in the report.
     pub(super) async fn carry(&self, source: &Source) -> Report {
         let mut report = Report::default();
-        let carried = if source.is_ndjson {
+        let carried = if source.is_hl7v2 {
+            let carried = self
+                .carry_messages((&self.ingest, source), &mut report)
+                .await;
+            carried.map_err(|error| unreadable(&error))
+        } else if source.is_ndjson {
             self.carry_lines(source, &mut report).await
         } else {
             self.carry_document(source, &mut report).await
@@ -102,7 +115,7 @@ impl Carrier {
         if let Err(outcome) = carried {
             report.fail(&shown(&source.path), &outcome);
         }
-        if !source.is_ndjson {
+        if !source.is_ndjson && !source.is_hl7v2 {
             self.bar.inc(source.bytes);
         }
         report

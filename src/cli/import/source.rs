@@ -15,13 +15,18 @@ pub(super) struct Source {
     pub(super) bytes: u64,
     /// Whether it holds a resource per line.
     pub(super) is_ndjson: bool,
+    /// Whether it holds HL7 v2 messages.
+    pub(super) is_hl7v2: bool,
     /// Whether other files refer to what it holds, as Synthea's do: it goes first.
     pub(super) is_referred_to: bool,
 }
 
 /// How a file's name says what it holds.
-struct Kind {
-    is_ndjson: bool,
+#[derive(PartialEq, Eq)]
+enum Kind {
+    Json,
+    Ndjson,
+    Hl7v2,
 }
 
 impl Kind {
@@ -29,8 +34,9 @@ impl Kind {
         let name = path.file_name()?.to_str()?.to_ascii_lowercase();
         let name = name.strip_suffix(".gz").unwrap_or(&name);
         match name.rsplit_once('.')?.1 {
-            "json" => Some(Self { is_ndjson: false }),
-            "ndjson" => Some(Self { is_ndjson: true }),
+            "json" => Some(Self::Json),
+            "ndjson" => Some(Self::Ndjson),
+            "hl7" => Some(Self::Hl7v2),
             _ => None,
         }
     }
@@ -53,7 +59,7 @@ pub(super) fn find(paths: &[PathBuf]) -> io::Result<Vec<Source>> {
             found.push(source(path.clone(), &kind));
         } else {
             let text = format!(
-                "{}: only .json, .ndjson and .gz of these are imported, and directories of them",
+                "{}: only .json, .ndjson, .hl7 and .gz of these are imported, and directories of them",
                 path.display()
             );
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
@@ -104,7 +110,8 @@ fn source(path: PathBuf, kind: &Kind) -> Source {
     Source {
         path,
         bytes,
-        is_ndjson: kind.is_ndjson,
+        is_ndjson: *kind == Kind::Ndjson,
+        is_hl7v2: *kind == Kind::Hl7v2,
         is_referred_to,
     }
 }

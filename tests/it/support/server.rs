@@ -131,6 +131,11 @@ impl TestServer {
         self.server.as_ref().unwrap().address()
     }
 
+    /// Where it listens for MLLP.
+    pub(crate) fn mllp(&self) -> std::net::SocketAddr {
+        self.server.as_ref().unwrap().mllp_address().unwrap()
+    }
+
     /// Where its files are.
     pub(crate) fn directory(&self) -> &std::path::Path {
         self.directory.path()
