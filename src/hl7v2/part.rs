@@ -117,6 +117,11 @@ impl<'a> Part<'a> {
         (!text.is_empty()).then_some(text)
     }
 
+    /// What a coded value says to people: its text, else its code.
+    pub fn words(self) -> Option<Cow<'a, str>> {
+        self.component(2).value().or(self.component(1).value())
+    }
+
     fn nth(self, by: char, number: usize) -> Part<'a> {
         let missing = Part {
             raw: "",

@@ -2,6 +2,8 @@
 //!
 //! Spec: HL7 v2.5.1 chapters 2 and 3, <https://build.fhir.org/ig/HL7/v2-to-fhir/>.
 
+mod pack;
+
 use http::{Method, StatusCode};
 use serde_json::Value;
 use vesta::config::hl7v2::{Acknowledge, Hl7v2Config};

@@ -4,12 +4,13 @@ use crate::fhir::resource::Node;
 use crate::hl7v2::conversion::Conversion;
 use crate::hl7v2::datatype::{ts, xcn};
 use crate::hl7v2::element::{Element, text};
+use crate::hl7v2::part::Part;
 use crate::hl7v2::reading::Reading;
 
 /// An `Annotation`.
 pub(in crate::hl7v2) fn annotation(conversion: &Conversion<'_>, nte: &Reading<'_>) -> Option<Node> {
     // NTE-3; what belongs to one note may stand in several repetitions.
-    let lines: Vec<_> = nte.each(3).filter_map(|part| part.value()).collect();
+    let lines: Vec<_> = nte.each(3).filter_map(Part::value).collect();
     nte.pass(&[1, 2]);
     if lines.is_empty() {
         return None;

@@ -40,22 +40,7 @@ pub(in crate::hl7v2) fn report(
         .unwrap_or_default();
     let identity = Identity::made_of("report", &[&scene.patient.key(), &key, &asked]);
     let done = times(conversion, segment);
-    let mut results = Vec::new();
-    let mut documents = Vec::new();
-    for (index, observation) in order.observations.iter().enumerate() {
-        let of_order = obx::OfOrder {
-            scene,
-            key: &key,
-            index,
-            specimens,
-            when: done.clone(),
-        };
-        match obx::observation(conversion, observation, &of_order) {
-            obx::Came::Observation(reference) => results.push(reference),
-            obx::Came::Document(attachment) => documents.push(attachment),
-            obx::Came::Nothing => {}
-        }
-    }
+    let (results, documents) = findings(conversion, order, (scene, &key, specimens), &done);
     let mut identifiers = numbers.identifiers.clone();
     identifiers.push(identity.identifier());
     let section = segment
@@ -63,12 +48,6 @@ pub(in crate::hl7v2) fn report(
         .value()
         .map(|code| concept(SECTION, &code));
     let issued = ts::instant(conversion, segment.field(22));
-    // OBR-32: NDL-1 is CNN, a person in subcomponents.
-    let interpreter = segment.field(32).component(1);
-    let interpreter = [3, 2].map(|number| interpreter.subcomponent(number).text());
-    let interpreter = interpreter.join(" ");
-    let interpreter = Some(interpreter.trim()).filter(|name| !name.is_empty());
-    let interpreter = Element::new().with("display", interpreter.map(text));
     let element = Element::new()
         .with_all("identifier", identifiers)
         .with_all("basedOn", placed(conversion, segment, (&numbers, scene)))
@@ -79,7 +58,7 @@ pub(in crate::hl7v2) fn report(
         .with("encounter", scene.visit.cloned())
         .with(done.0, done.1)
         .with("issued", issued)
-        .with_all("resultsInterpreter", interpreter.node())
+        .with_all("resultsInterpreter", interpreter(segment))
         .with_all("specimen", specimens.iter().cloned())
         .with_all("result", results)
         .with_all("presentedForm", documents);
@@ -101,6 +80,41 @@ pub(in crate::hl7v2) fn report(
         How::Update(vec![identity]),
         element,
     );
+}
+
+/// The observations of a report, and the documents that it is.
+fn findings(
+    conversion: &Conversion<'_>,
+    order: &Order<'_, '_>,
+    (scene, key, specimens): (Scene<'_>, &str, &[Node]),
+    done: &(&'static str, Option<Node>),
+) -> (Vec<Node>, Vec<Node>) {
+    let (mut results, mut documents) = (Vec::new(), Vec::new());
+    for (index, observation) in order.observations.iter().enumerate() {
+        let of_order = obx::OfOrder {
+            scene,
+            key,
+            index,
+            specimens,
+            when: done.clone(),
+        };
+        match obx::observation(conversion, observation, &of_order) {
+            obx::Came::Observation(reference) => results.push(reference),
+            obx::Came::Document(attachment) => documents.push(attachment),
+            obx::Came::Nothing => {}
+        }
+    }
+    (results, documents)
+}
+
+/// OBR-32: NDL-1 is CNN, a person in subcomponents.
+fn interpreter(obr: &Reading<'_>) -> Option<Node> {
+    let person = obr.field(32).component(1);
+    let name = [3, 2]
+        .map(|number| person.subcomponent(number).text())
+        .join(" ");
+    let name = Some(name.trim()).filter(|name| !name.is_empty());
+    Element::new().with("display", name.map(text)).node()
 }
 
 /// The request that a report answers, when whoever asked gave it a number.

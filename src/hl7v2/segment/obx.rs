@@ -82,7 +82,8 @@ pub(in crate::hl7v2) fn observation(
         .with_all("performer", performers(conversion, obx))
         .with_all(
             "interpretation",
-            obx.each(8).map(|part| interpretation(conversion, part)),
+            obx.each(8)
+                .filter_map(|part| interpretation(conversion, part)),
         )
         .with_all(
             "note",
@@ -159,13 +160,13 @@ fn status(conversion: &Conversion<'_>, obx: &Reading<'_>) -> &'static str {
     }
 }
 
-fn interpretation(conversion: &Conversion<'_>, part: Part<'_>) -> Node {
+fn interpretation(conversion: &Conversion<'_>, part: Part<'_>) -> Option<Node> {
     let code = part.component(1).text();
     if INTERPRETATIONS.contains(&&*code) {
         let element = Element::new().with_all("coding", [coding(INTERPRETATION, &code)]);
-        return Node::Object(element.into_object());
+        return element.node();
     }
-    cwe::concept(conversion, part, Some("0078")).unwrap_or(Node::Null)
+    cwe::concept(conversion, part, Some("0078"))
 }
 
 fn performers(conversion: &Conversion<'_>, obx: &Reading<'_>) -> Vec<Node> {

@@ -5,6 +5,7 @@ use crate::hl7v2::conversion::Conversion;
 use crate::hl7v2::datatype::{cwe, nm, ts, xcn};
 use crate::hl7v2::draft::{How, Identity};
 use crate::hl7v2::element::{Element, concept, text};
+use crate::hl7v2::part::Part;
 use crate::hl7v2::reading::Reading;
 use crate::hl7v2::segment::obr::Scene;
 use crate::hl7v2::segment::orc::Numbers;
@@ -33,43 +34,17 @@ pub(in crate::hl7v2) fn immunization(
         return;
     };
     let numbers = Numbers::of(conversion, order);
-    // RXA-3
-    let when = segment.field(3);
-    let what = given.component(1).text();
-    let own = numbers
-        .filler
-        .as_ref()
-        .filter(|one| !matches!(one.value.as_str(), "9999" | "0"));
-    let identity = match own {
-        Some(filler) => Identity::made_of("immunization", &[&filler.system, &filler.value]),
-        None => {
-            let patient = scene.patient.key();
-            Identity::made_of("immunization", &[&patient, &what, &when.text()])
-        }
-    };
+    let identity = identity(segment, &numbers, scene);
     let mut identifiers = numbers.identifiers.clone();
     identifiers.push(identity.identifier());
-    // RXA-9: 00 is given here, all else was told of.
-    let source = segment.field(9).component(1).text();
-    let is_primary = (!source.is_empty()).then(|| Node::Bool(&*source == "00"));
-    let occurrence = ts::date_time(conversion, when);
+    // RXA-3
+    let occurrence = ts::date_time(conversion, segment.field(3));
     let unknown = occurrence.is_none().then(|| text("unknown"));
-    let notes = rxa
-        .notes
-        .iter()
-        .filter_map(|nte| nte::annotation(conversion, nte));
-    let maker = Element::new().with_text(
-        "display",
-        segment
-            .field(17)
-            .component(2)
-            .value()
-            .or(segment.field(17).component(1).value()),
-    );
+    let notes = rxa.notes.iter();
+    let notes = notes.filter_map(|nte| nte::annotation(conversion, nte));
     let element = Element::new()
         .with_all("identifier", identifiers)
         .with_code("status", status(conversion, segment))
-        // RXA-18
         .with(
             "statusReason",
             cwe::concept(conversion, segment.field(18), None),
@@ -79,34 +54,43 @@ pub(in crate::hl7v2) fn immunization(
         .with("encounter", scene.visit.cloned())
         .with("occurrenceDateTime", occurrence)
         .with("occurrenceString", unknown)
-        .with("recorded", ts::date_time(conversion, segment.field(22)))
-        .with("primarySource", is_primary)
-        .with("manufacturer", maker.node())
-        .with(
-            "lotNumber",
-            segment.each(15).find_map(|part| part.value()).map(text),
-        )
-        .with(
-            "expirationDate",
-            segment.each(16).find_map(|part| ts::date(conversion, part)),
-        )
-        .with("doseQuantity", dose(segment))
+        .with("recorded", ts::date_time(conversion, segment.field(22)));
+    let element = with_product(conversion, segment, element)
         .with_all("performer", performers(conversion, order, segment))
         .with_all("note", notes);
     let element = with_route(conversion, order, element);
     segment.pass(&[1, 2, 4]);
-    let immunization = conversion.add(
-        "Immunization",
-        segment,
-        How::Update(vec![identity]),
-        element,
-    );
-    observations(
-        conversion,
-        order,
-        (scene, &numbers.key(conversion)),
-        &immunization,
-    );
+    let how = How::Update(vec![identity]);
+    let immunization = conversion.add("Immunization", segment, how, element);
+    let key = numbers.key(conversion);
+    observations(conversion, order, (scene, &key), &immunization);
+}
+
+/// The number that the filler gave it; 9999 and 0 stand for none.
+fn identity(rxa: &Reading<'_>, numbers: &Numbers, scene: Scene<'_>) -> Identity {
+    let own = numbers.filler.as_ref();
+    if let Some(filler) = own.filter(|one| !matches!(one.value.as_str(), "9999" | "0")) {
+        return Identity::made_of("immunization", &[&filler.system, &filler.value]);
+    }
+    let what = rxa.field(5).component(1).text();
+    let when = rxa.field(3).text();
+    Identity::made_of("immunization", &[&scene.patient.key(), &what, &when])
+}
+
+fn with_product(conversion: &Conversion<'_>, rxa: &Reading<'_>, element: Element) -> Element {
+    // RXA-9: 00 is given here, all else was told of.
+    let source = rxa.field(9).component(1).text();
+    let is_primary = (!source.is_empty()).then(|| Node::Bool(&*source == "00"));
+    // RXA-15 to RXA-17
+    let lot = rxa.each(15).find_map(Part::value);
+    let expires = rxa.each(16).find_map(|part| ts::date(conversion, part));
+    let maker = Element::new().with_text("display", rxa.field(17).words());
+    element
+        .with("primarySource", is_primary)
+        .with("manufacturer", maker.node())
+        .with_text("lotNumber", lot)
+        .with("expirationDate", expires)
+        .with("doseQuantity", dose(rxa))
 }
 
 fn observations(
@@ -125,7 +109,7 @@ fn observations(
         };
         if let obx::Came::Observation(made) = obx::observation(conversion, observation, &of_order) {
             conversion.change(&made, |element| {
-                element.add("partOf", [immunization.clone()])
+                element.add("partOf", [immunization.clone()]);
             });
         }
     }

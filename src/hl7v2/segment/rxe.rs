@@ -58,12 +58,11 @@ pub(in crate::hl7v2) fn medication_request(
     };
     let numbers = Numbers::of(conversion, order);
     let known_by = numbers.placer.as_ref().or(numbers.filler.as_ref());
-    let identity = match known_by {
-        Some(one) => Identity::made_of("prescription", &[&one.system, &one.value]),
-        None => {
-            let what = given.component(1).text();
-            Identity::made_of("prescription", &[&numbers.key(conversion), &what])
-        }
+    let identity = if let Some(one) = known_by {
+        Identity::made_of("prescription", &[&one.system, &one.value])
+    } else {
+        let what = given.component(1).text();
+        Identity::made_of("prescription", &[&numbers.key(conversion), &what])
     };
     let mut identifiers = numbers.identifiers.clone();
     identifiers.push(identity.identifier());
@@ -124,7 +123,7 @@ fn dosage(
     }
     let words: Vec<_> = segment
         .each(fields.instructions)
-        .filter_map(|part| part.component(2).value().or(part.component(1).value()))
+        .filter_map(Part::words)
         .collect();
     let instructions = (!words.is_empty()).then(|| text(words.join("; ")));
     let route = order

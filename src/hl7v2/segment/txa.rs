@@ -1,5 +1,7 @@
 //! TXA with OBX: a document.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -102,7 +104,7 @@ fn contents(conversion: &Conversion<'_>, txa: &Reading<'_>, readings: &[Reading<
                 value
                     .repetitions()
                     .filter_map(Part::value)
-                    .map(|it| it.into_owned()),
+                    .map(Cow::into_owned),
             ),
         }
     }

@@ -64,10 +64,15 @@ pub(crate) fn locked<T>(fetch: fn(&Path) -> Result<T, String>) -> Result<T, Stri
 fn fetch_python(dir: &Path) -> Result<(), String> {
     let list = scripts().join("requirements.txt");
     let place = dir.join("python");
-    fetch_once(&place, &list, "fhirpy and fhirclient from PyPI", || {
-        let mut install = pip_install(&place);
-        run(install.arg("--requirement").arg(&list), MEND_PYTHON)
-    })
+    fetch_once(
+        &place,
+        &list,
+        "fhirpy, fhirclient, hl7 and hl7apy from PyPI",
+        || {
+            let mut install = pip_install(&place);
+            run(install.arg("--requirement").arg(&list), MEND_PYTHON)
+        },
+    )
 }
 
 /// Gives back the Node.js that runs what was fetched.
