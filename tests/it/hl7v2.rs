@@ -2,6 +2,7 @@
 //!
 //! Spec: HL7 v2.5.1 chapters 2 and 3, <https://build.fhir.org/ig/HL7/v2-to-fhir/>.
 
+mod killed;
 mod pack;
 
 use http::{Method, StatusCode};

@@ -23,6 +23,11 @@ impl Sender {
         self.send_raw(&frame(message)).await;
     }
 
+    /// Sends a message; `false` when the server is gone.
+    pub(crate) async fn try_send(&mut self, message: &str) -> bool {
+        self.0.write_all(&frame(message)).await.is_ok()
+    }
+
     /// The next answer; `None` when the connection was closed.
     pub(crate) async fn receive(&mut self) -> Option<String> {
         let mut answer = Vec::new();
@@ -33,7 +38,7 @@ impl Sender {
                 byte => answer.push(byte),
             }
         }
-        assert_eq!(self.0.read_u8().await.unwrap(), b'\r');
+        assert_eq!(self.0.read_u8().await.ok()?, b'\r');
         Some(String::from_utf8(answer).unwrap())
     }
 
