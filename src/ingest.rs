@@ -6,6 +6,7 @@
 
 mod apply;
 mod lanes;
+pub mod matching;
 mod overlay;
 pub mod oversee;
 pub mod record;

@@ -17,6 +17,7 @@ use crate::hl7v2::feed::Feed;
 use crate::hl7v2::message::Message;
 use crate::hl7v2::part::Part;
 use crate::hl7v2::reading::Reading;
+use crate::hl7v2::segment::pid;
 use crate::hl7v2::structure;
 use crate::hl7v2::tables::Tables;
 
@@ -68,15 +69,7 @@ pub fn convert(
     tables: &Tables,
     received_ms: i64,
 ) -> Result<Converted, Problem> {
-    let conversion = Conversion {
-        message,
-        feed,
-        tables,
-        received_ms,
-        seed: blake3::hash(message.text().as_bytes()),
-        warnings: RefCell::default(),
-        drafts: RefCell::default(),
-    };
+    let conversion = Conversion::new((message, feed, tables), received_ms);
     let readings: Vec<Reading<'_>> = message.segments().map(Reading::new).collect();
     structure::carry_over(&conversion, &readings)?;
     for warning in message.warnings() {
@@ -88,17 +81,18 @@ pub fn convert(
     conversion.finish()
 }
 
+/// The patient of a message as it describes them, with or without an identifier.
+pub fn described_patient(message: &Message, feed: &Feed, tables: &Tables) -> Option<Resource> {
+    let conversion = Conversion::new((message, feed, tables), 0);
+    let pid = Reading::new(message.segment("PID")?);
+    let mut patient = pid::described(&conversion, &pid).into_object();
+    patient.insert(0, "resourceType", text("Patient"));
+    Resource::from_object(patient).ok()
+}
+
 /// What a message's patients are known by: messages that share one of these are taken in order.
 pub fn patients(message: &Message, feed: &Feed, tables: &Tables) -> Vec<String> {
-    let conversion = Conversion {
-        message,
-        feed,
-        tables,
-        received_ms: 0,
-        seed: blake3::hash(b""),
-        warnings: RefCell::default(),
-        drafts: RefCell::default(),
-    };
+    let conversion = Conversion::new((message, feed, tables), 0);
     let fields = message
         .segments()
         .filter_map(|segment| match segment.name() {
@@ -116,7 +110,19 @@ pub fn patients(message: &Message, feed: &Feed, tables: &Tables) -> Vec<String> 
     known
 }
 
-impl Conversion<'_> {
+impl<'a> Conversion<'a> {
+    fn new((message, feed, tables): (&'a Message, &'a Feed, &'a Tables), received_ms: i64) -> Self {
+        Self {
+            message,
+            feed,
+            tables,
+            received_ms,
+            seed: blake3::hash(message.text().as_bytes()),
+            warnings: RefCell::default(),
+            drafts: RefCell::default(),
+        }
+    }
+
     /// Tells of something at a place.
     pub(super) fn warn(&self, at: Part<'_>, what: &str) {
         let place = self.message.location(at.at());

@@ -10,9 +10,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::access::documents::{DocumentError, Kept};
+use crate::access::{Intent, Session, check};
+use crate::fhir::json;
+use crate::hl7v2::conversion::{convert, described_patient};
 use crate::hl7v2::message::Message;
-use crate::ingest::Ingest;
-use crate::ingest::record::{FAILED, HELD, MESSAGES, Pointer, Record, State, WAITING};
+use crate::ingest::record::{FAILED, HELD, MESSAGES, Pointer, Reason, Record, State, WAITING};
+use crate::ingest::{Ingest, matching};
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
 
@@ -69,8 +72,36 @@ impl Ingest {
         if let Some(members) = shown.as_object_mut() {
             members.insert("sent".to_owned(), json!(record.sent));
             members.insert("written".to_owned(), json!(record.written));
+            if matches!(record.state, State::Held | State::Failed) {
+                members.insert("preview".to_owned(), self.preview(&record).await?);
+            }
         }
         Ok(shown)
+    }
+
+    /// What a message would come to now, and who its patient may be.
+    async fn preview(&self, record: &Record) -> Result<Value, Outcome> {
+        let message = self.read_again(record).ok_or_else(unreadable)?;
+        let feed = self.feeds.of(&message);
+        let converted = convert(&message, feed, &self.tables, record.received_ms);
+        let grant = check(&Session::operator(), Intent::Bundle)?;
+        let proposals = match described_patient(&message, feed, &self.tables) {
+            Some(patient) => matching::propose(&self.ctx, &grant, &patient).await?,
+            None => Vec::new(),
+        };
+        Ok(match converted {
+            Ok(converted) => {
+                let mut bundle = Vec::new();
+                json::write_object(&mut bundle, converted.bundle.object());
+                let bundle: Option<Value> = serde_json::from_slice(&bundle).ok();
+                let warnings = converted.warnings;
+                json!({ "bundle": bundle, "warnings": warnings, "proposals": proposals })
+            }
+            Err(problem) => json!({
+                "problems": [Reason::from(&problem)],
+                "proposals": proposals,
+            }),
+        })
     }
 
     /// Carries out a decision; what the message came to.

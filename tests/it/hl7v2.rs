@@ -7,7 +7,7 @@ mod pack;
 
 use http::{Method, StatusCode};
 use serde_json::Value;
-use vesta::config::hl7v2::{Acknowledge, Hl7v2Config};
+use vesta::config::hl7v2::{Acknowledge, FeedConfig, Hl7v2Config};
 
 use crate::support::mllp::{Sender, frame};
 use crate::support::server::{Answer, Backend, TestServer, on_both_stores};
@@ -23,6 +23,11 @@ on_both_stores!(
     a_failed_message_is_put_aside_and_replayed,
     messages_come_over_http_with_a_right_only,
     what_was_kept_survives_the_process,
+    a_held_message_waits_for_a_decision,
+    what_a_message_wrote_is_taken_back,
+    a_merge_links_both_patients,
+    somebody_without_an_identifier_is_proposed,
+    results_come_as_a_report_with_observations,
 );
 
 pub(crate) async fn server(backend: Backend, change: impl FnOnce(&mut Hl7v2Config)) -> TestServer {
@@ -344,4 +349,224 @@ async fn what_was_kept_survives_the_process(backend: Backend) {
     let provenance = found(&server, "Provenance?_count=50").await;
     assert_eq!(provenance.len(), 20);
     assert_eq!(found(&server, "Patient").await.len(), 1);
+}
+
+async fn overseen(server: &TestServer, method: Method, path: &str) -> Value {
+    let url = format!("{}/hl7v2/messages{path}", issuer(server));
+    let answer = server.request(method, &url).send().await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    answer.json()
+}
+
+fn id_of(listed: &Value) -> String {
+    let messages = listed["messages"].as_array().unwrap();
+    assert_eq!(messages.len(), 1, "{listed}");
+    messages[0]["id"].as_str().unwrap().to_owned()
+}
+
+async fn a_held_message_waits_for_a_decision(backend: Backend) {
+    let server = server(backend, |config| {
+        config.feeds = vec![FeedConfig {
+            sending_application: "ADTAPP".to_owned(),
+            is_held: true,
+            ..FeedConfig::default()
+        }];
+    })
+    .await;
+    let mut sender = Sender::connect(server.mllp()).await;
+    for control_id in ["1", "2"] {
+        let answer = sender.exchange(&admission(control_id)).await;
+        assert!(answer.contains(&format!("MSA|AA|{control_id}")), "{answer}");
+    }
+    assert_eq!(found(&server, "Patient").await.len(), 0);
+    let held = overseen(&server, Method::GET, "?state=held").await;
+    let ids: Vec<_> = held["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["id"].clone())
+        .collect();
+    assert_eq!(ids.len(), 2);
+    let first = ids[0].as_str().unwrap();
+    let shown = overseen(&server, Method::GET, &format!("/{first}")).await;
+    assert_eq!(
+        shown["preview"]["bundle"]["entry"][0]["resource"]["resourceType"],
+        "Patient"
+    );
+    let approved = overseen(&server, Method::POST, &format!("/{first}/approve")).await;
+    assert_eq!(approved["state"], "applied", "{approved}");
+    assert_eq!(found(&server, "Patient").await.len(), 1);
+    let second = ids[1].as_str().unwrap();
+    let rejected = overseen(&server, Method::POST, &format!("/{second}/reject")).await;
+    assert_eq!(rejected["state"], "rejected");
+    let left = overseen(&server, Method::GET, "?state=held").await;
+    assert_eq!(left["messages"].as_array().unwrap().len(), 0);
+    // A decision is made once.
+    let url = format!("{}/hl7v2/messages/{first}/approve", issuer(&server));
+    let again = server.request(Method::POST, &url).send().await;
+    again.assert_refused(412, "conflict", "applied");
+}
+
+async fn what_a_message_wrote_is_taken_back(backend: Backend) {
+    let server = server(backend, |_config| {}).await;
+    let before = serde_json::json!({
+        "resourceType": "Patient",
+        "identifier": [{ "system": "urn:vesta:authority:HOSP", "value": "4711" }],
+        "name": [{ "family": "Before" }],
+    });
+    let patient = format!("Patient/{}", server.create(&before).await);
+    let untouched = server.get(&patient).await.json();
+    let mut sender = Sender::connect(server.mllp()).await;
+    assert!(sender.exchange(&admission("1")).await.contains("MSA|AA|1"));
+    assert_eq!(
+        server.get(&patient).await.json()["name"][0]["family"],
+        "Doe"
+    );
+    let visits = found(&server, "Encounter").await;
+    // One that somebody changed since is left.
+    let mut visit = visits[0].clone();
+    visit["status"] = "onleave".into();
+    let place = format!("Encounter/{}", visit["id"].as_str().unwrap());
+    assert_eq!(server.put(&place, &visit).await.status, StatusCode::OK);
+    let provenance = &found(&server, "Provenance").await[0];
+    let recorded = provenance["entity"][0]["what"]["identifier"]["value"].clone();
+    assert_eq!(recorded, "1");
+    let id = id_of_message("1", &admission("1"));
+    let undone = overseen(&server, Method::POST, &format!("/{id}/undo")).await;
+    assert_eq!(undone["state"], "undone");
+    assert_eq!(undone["left"], serde_json::json!([place]));
+    let mut after = server.get(&patient).await.json();
+    after["meta"] = untouched["meta"].clone();
+    assert_eq!(after, untouched);
+    assert_eq!(found(&server, "Practitioner").await.len(), 0);
+    assert_eq!(found(&server, "Encounter").await[0]["status"], "onleave");
+    // Once undone it may be applied again.
+    let replayed = overseen(&server, Method::POST, &format!("/{id}/replay")).await;
+    assert_eq!(replayed["state"], "applied", "{replayed}");
+    assert_eq!(
+        server.get(&patient).await.json()["name"][0]["family"],
+        "Doe"
+    );
+}
+
+/// The id that a message has, which its sender, control id and content make.
+fn id_of_message(control_id: &str, message: &str) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for part in ["ADTAPP", "HOSP", control_id] {
+        hasher.update(part.as_bytes());
+        hasher.update(b"\0");
+    }
+    hasher.update(message.replace('\n', "\r").as_bytes());
+    hasher.finalize().to_hex().chars().take(32).collect()
+}
+
+async fn a_merge_links_both_patients(backend: Backend) {
+    let server = server(backend, |_config| {}).await;
+    let mut sender = Sender::connect(server.mllp()).await;
+    for (control_id, patient) in [("1", "11"), ("2", "22")] {
+        let sent = message(
+            "ADT^A28",
+            control_id,
+            &format!("PID|1||{patient}^^^HOSP^MR||Doe^J"),
+        );
+        assert!(sender.exchange(&sent).await.contains("MSA|AA"));
+    }
+    let merge = message(
+        "ADT^A40",
+        "3",
+        "PID|1||11^^^HOSP^MR||Doe^J\nMRG|22^^^HOSP^MR",
+    );
+    let answer = sender.exchange(&merge).await;
+    assert!(answer.contains("MSA|AA|3"), "{answer}");
+    let system = "urn:vesta:authority:HOSP";
+    let stays = &found(&server, &format!("Patient?identifier={system}|11")).await[0];
+    let goes = &found(&server, &format!("Patient?identifier={system}|22")).await[0];
+    assert_eq!(goes["active"], false);
+    assert_eq!(
+        goes["name"][0]["family"], "Doe",
+        "nothing of the replaced patient is lost"
+    );
+    assert_eq!(goes["link"][0]["type"], "replaced-by");
+    let other = format!("Patient/{}", stays["id"].as_str().unwrap());
+    assert_eq!(goes["link"][0]["other"]["reference"], other);
+    assert_eq!(stays["link"][0]["type"], "replaces");
+    let id = id_of_message("3", &merge);
+    let undone = overseen(&server, Method::POST, &format!("/{id}/undo")).await;
+    assert_eq!(undone["left"], serde_json::json!([]));
+    for patient in found(&server, "Patient").await {
+        assert_eq!(patient["link"], Value::Null, "{patient}");
+        assert_ne!(patient["active"], false);
+    }
+}
+
+async fn somebody_without_an_identifier_is_proposed(backend: Backend) {
+    let server = server(backend, |_config| {}).await;
+    let mut sender = Sender::connect(server.mllp()).await;
+    assert!(sender.exchange(&admission("1")).await.contains("MSA|AA|1"));
+    let known = found(&server, "Patient").await[0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let stranger = message("ADT^A08", "2", "PID|1||||Doe^Jane||19800229|F");
+    assert!(sender.exchange(&stranger).await.contains("MSA|AE|2"));
+    let failed = overseen(&server, Method::GET, "?state=failed").await;
+    let shown = overseen(&server, Method::GET, &format!("/{}", id_of(&failed))).await;
+    let proposals = &shown["preview"]["proposals"];
+    assert_eq!(
+        proposals[0]["patient"],
+        format!("Patient/{known}"),
+        "{shown}"
+    );
+    assert_eq!(proposals[0]["score"], 75);
+    assert_eq!(found(&server, "Patient").await.len(), 1);
+}
+
+async fn results_come_as_a_report_with_observations(backend: Backend) {
+    let server = server(backend, |_config| {}).await;
+    let mut sender = Sender::connect(server.mllp()).await;
+    let rest = "PID|1||4711^^^HOSP^MR||Doe^Jane\n\
+        ORC|RE|P1^ORDERS|F1^LAB\n\
+        OBR|1|P1^ORDERS|F1^LAB|24323-8^Metabolic panel^LN|||20261127080000||||||||1^Who^Asked|||\
+        |||20261127100000||CH|F\n\
+        NTE|1||fasting\n\
+        OBX|1|NM|2345-7^Glucose^LN||182|mg/dL^^UCUM|70-105|H|||F\n\
+        NTE|1||repeated\n\
+        OBX|2|SN|14933-6^Urate^LN||<^5|mg/dL|||||P\n\
+        OBX|3|CWE|882-1^ABO group^LN||278149003^A^SCT|||N|||C\n\
+        OBX|4|ED|11502-2^Report^LN||^application^pdf^Base64^JVBERi0=||||||F";
+    let answer = sender.exchange(&message("ORU^R01", "1", rest)).await;
+    assert!(answer.contains("MSA|AA|1"), "{answer}");
+    let reports = found(&server, "DiagnosticReport?code=http://loinc.org|24323-8").await;
+    assert_eq!(reports.len(), 1);
+    let report = &reports[0];
+    assert_eq!(report["status"], "final");
+    assert_eq!(report["effectiveDateTime"], "2026-11-27T08:00:00Z");
+    assert_eq!(report["conclusion"], "fasting");
+    assert_eq!(report["result"].as_array().unwrap().len(), 3);
+    assert_eq!(report["presentedForm"][0]["contentType"], "application/pdf");
+    let glucose = &found(&server, "Observation?code=2345-7").await[0];
+    assert_eq!(glucose["valueQuantity"]["value"].to_string(), "182");
+    assert_eq!(glucose["valueQuantity"]["code"], "mg/dL");
+    assert_eq!(
+        glucose["referenceRange"][0]["high"]["value"].to_string(),
+        "105"
+    );
+    assert_eq!(glucose["interpretation"][0]["coding"][0]["code"], "H");
+    assert_eq!(glucose["note"][0]["text"], "repeated");
+    let urate = &found(&server, "Observation?code=14933-6").await[0];
+    assert_eq!(urate["valueQuantity"]["comparator"], "<");
+    assert_eq!(urate["status"], "preliminary");
+    let group = &found(&server, "Observation?code=882-1").await[0];
+    assert_eq!(
+        group["valueCodeableConcept"]["coding"][0]["system"],
+        "http://snomed.info/sct"
+    );
+    // A correction is the same observation.
+    let corrected = rest.replace("||<^5|mg/dL|||||P", "||^6|mg/dL|||||C");
+    let answer = sender.exchange(&message("ORU^R01", "2", &corrected)).await;
+    assert!(answer.contains("MSA|AA|2"), "{answer}");
+    let urates = found(&server, "Observation?code=14933-6").await;
+    assert_eq!(urates.len(), 1);
+    assert_eq!(urates[0]["status"], "corrected");
+    assert_eq!(urates[0]["valueQuantity"]["comparator"], Value::Null);
 }

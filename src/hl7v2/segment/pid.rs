@@ -47,12 +47,7 @@ pub(in crate::hl7v2) fn patient(
                     number.";
         return Err(Problem::of_field("PID", 3, code::REQUIRED, text));
     }
-    let mut element = Element::new();
-    identifiers(conversion, pid, &mut element);
-    names(conversion, pid, &mut element);
-    demographics(conversion, pid, &mut element);
-    contacts(conversion, pid, &mut element);
-    extensions(conversion, pid, &mut element);
+    let element = described(conversion, pid);
     // Set id, and when and by whom the record was changed last.
     pid.pass(&[1, 33, 34]);
     // The best one alone: two that name different patients are for people to sort out.
@@ -77,6 +72,17 @@ pub(in crate::hl7v2) fn patient(
         reference: conversion.add_cleared("Patient", pid, (how, element), cleared),
         identities,
     })
+}
+
+/// What is said of the patient, whoever they are.
+pub(in crate::hl7v2) fn described(conversion: &Conversion<'_>, pid: &Reading<'_>) -> Element {
+    let mut element = Element::new();
+    identifiers(conversion, pid, &mut element);
+    names(conversion, pid, &mut element);
+    demographics(conversion, pid, &mut element);
+    contacts(conversion, pid, &mut element);
+    extensions(conversion, pid, &mut element);
+    element
 }
 
 /// The identifiers that tell patients apart, the best one first.

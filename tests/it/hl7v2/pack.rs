@@ -176,20 +176,13 @@ fn facts(resource: &Value, found: &mut BTreeSet<String>) {
         return;
     };
     for member in *members {
-        collect(
-            &format!("{name}.{member}"),
-            member,
-            &resource[*member],
-            found,
-        );
+        collect(&format!("{name}.{member}"), &resource[*member], found);
     }
 }
 
-fn collect(path: &str, member: &str, value: &Value, found: &mut BTreeSet<String>) {
+fn collect(path: &str, value: &Value, found: &mut BTreeSet<String>) {
     match value {
-        Value::Array(items) => items
-            .iter()
-            .for_each(|item| collect(path, member, item, found)),
+        Value::Array(items) => items.iter().for_each(|item| collect(path, item, found)),
         Value::Object(members) => {
             for (name, inner) in members {
                 let is_compared =
@@ -199,7 +192,7 @@ fn collect(path: &str, member: &str, value: &Value, found: &mut BTreeSet<String>
                     "extension" | "assigner" | "type" | "reference"
                 );
                 if is_compared && is_told {
-                    collect(&format!("{path}.{name}"), name, inner, found);
+                    collect(&format!("{path}.{name}"), inner, found);
                 }
             }
         }
