@@ -188,6 +188,18 @@ impl<'a> Conversion<'a> {
         to
     }
 
+    /// Whether a resource with this identity was added before.
+    pub(super) fn has(&self, resource_type: &str, identity: &Identity) -> bool {
+        let drafts = self.drafts.borrow();
+        let mut same = drafts
+            .iter()
+            .filter(|draft| draft.resource_type == resource_type);
+        same.any(|draft| match &draft.how {
+            How::Update(known) | How::CreateUnless(known) => known.contains(identity),
+            How::Create => false,
+        })
+    }
+
     /// Changes a resource that was added before.
     pub(super) fn change(&self, to: &Node, change: impl FnOnce(&mut Element)) {
         let url = to

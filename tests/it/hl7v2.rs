@@ -526,8 +526,8 @@ async fn results_come_as_a_report_with_observations(backend: Backend) {
     let mut sender = Sender::connect(server.mllp()).await;
     let rest = "PID|1||4711^^^HOSP^MR||Doe^Jane\n\
         ORC|RE|P1^ORDERS|F1^LAB\n\
-        OBR|1|P1^ORDERS|F1^LAB|24323-8^Metabolic panel^LN|||20261127080000||||||||1^Who^Asked|||\
-        |||20261127100000||CH|F\n\
+        OBR|1|P1^ORDERS|F1^LAB|24323-8^Metabolic panel^LN|||20261127080000|||||||||1^Who^Asked|\
+        |||||20261127100000||CH|F\n\
         NTE|1||fasting\n\
         OBX|1|NM|2345-7^Glucose^LN||182|mg/dL^^UCUM|70-105|H|||F\n\
         NTE|1||repeated\n\

@@ -208,7 +208,7 @@ pub(in crate::hl7v2) fn service_request(
         .find_map(|xcn| xcn::practitioner(conversion, segment, xcn));
     element.set("requester", requester);
     if let Some(orc) = order.orc {
-        orc::add_to_request(conversion, orc, &mut element);
+        orc::add_to_request(conversion, orc, (&mut element, "requisition"));
     }
     segment.pass(&[1]);
     conversion.add(

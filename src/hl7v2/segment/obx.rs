@@ -59,7 +59,7 @@ pub(in crate::hl7v2) fn observation(
         );
         return Came::Nothing;
     };
-    let identity = identity(obx, order);
+    let identity = identity(conversion, obx, order);
     // OBX-14, else when the order was carried out
     let when = match ts::date_time(conversion, obx.field(14)) {
         Some(when) => ("effectiveDateTime", Some(when)),
@@ -125,7 +125,7 @@ fn document(conversion: &Conversion<'_>, obx: &Reading<'_>, kind: &str) -> Came 
 }
 
 /// The same order, code and sub-id are the same observation.
-fn identity(obx: &Reading<'_>, order: &OfOrder<'_>) -> Identity {
+fn identity(conversion: &Conversion<'_>, obx: &Reading<'_>, order: &OfOrder<'_>) -> Identity {
     let own = obx.field(21).component(1).text();
     let code = obx.field(3);
     let code = code
@@ -141,7 +141,17 @@ fn identity(obx: &Reading<'_>, order: &OfOrder<'_>) -> Identity {
         sub_id.into_owned()
     };
     let patient = order.scene.patient.key();
-    Identity::made_of("observation", &[&patient, order.key, &code, &place, &own])
+    let made =
+        |place: &str| Identity::made_of("observation", &[&patient, order.key, &code, place, &own]);
+    let identity = made(&place);
+    if conversion.has("Observation", &identity) {
+        conversion.warn(
+            obx.field(4),
+            "does not tell this observation from another one",
+        );
+        return made(&format!("{place} {}", order.index));
+    }
+    identity
 }
 
 fn status(conversion: &Conversion<'_>, obx: &Reading<'_>) -> &'static str {

@@ -78,7 +78,7 @@ pub(in crate::hl7v2) fn request_status(
 pub(in crate::hl7v2) fn add_to_request(
     conversion: &Conversion<'_>,
     orc: &Reading<'_>,
-    request: &mut Element,
+    (request, group_member): (&mut Element, &str),
 ) {
     // ORC-9, ORC-12
     request.set("authoredOn", ts::date_time(conversion, orc.field(9)));
@@ -86,12 +86,9 @@ pub(in crate::hl7v2) fn add_to_request(
         .each(12)
         .find_map(|xcn| xcn::practitioner(conversion, orc, xcn));
     request.set("requester", requester);
-    // ORC-4
+    // ORC-4, which is called by another name in a ServiceRequest
     let group = ei::identity(conversion, orc.field(4));
-    request.set(
-        "groupIdentifier",
-        group.map(|identity| identity.identifier()),
-    );
+    request.set(group_member, group.map(|identity| identity.identifier()));
 }
 
 /// The priority of a request, of HL7 table 0485.

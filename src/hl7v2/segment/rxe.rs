@@ -94,7 +94,7 @@ pub(in crate::hl7v2) fn medication_request(
         .with("priority", orc::priority(conversion, order.timing))
         .with_all("note", notes);
     if let Some(orc) = order.orc {
-        orc::add_to_request(conversion, orc, &mut element);
+        orc::add_to_request(conversion, orc, (&mut element, "groupIdentifier"));
     }
     conversion.add(
         "MedicationRequest",
