@@ -11,11 +11,13 @@ pub mod reach;
 pub mod records;
 pub mod scope;
 pub mod sequence;
+pub mod trail;
 
 use std::sync::Arc;
 
 use crate::access::policy::{Level, Opened, Policy, Restriction, Turn};
 use crate::access::scope::Permissions;
+use crate::access::trail::{Actor, Step, Trail};
 use crate::config::AccessMode;
 use crate::fhir::resource_type::ResourceType;
 use crate::outcome::Outcome;
@@ -27,6 +29,10 @@ use crate::search::index::Indexer;
 #[derive(Debug, Clone)]
 pub struct Session {
     identity: Identity,
+    /// Who acts, as far as the right that was shown tells.
+    actor: Option<Arc<Actor>>,
+    /// Where what the session's grants touch is noted.
+    trail: Option<Trail>,
 }
 
 #[derive(Debug, Clone)]
@@ -48,21 +54,42 @@ impl Session {
             AccessMode::Open => Identity::Open,
             AccessMode::Smart => Identity::Anonymous,
         };
-        Self { identity }
+        Self::of(identity)
+    }
+
+    const fn of(identity: Identity) -> Self {
+        Self {
+            identity,
+            actor: None,
+            trail: None,
+        }
+    }
+
+    /// Says who acts.
+    #[must_use]
+    pub fn acting_as(mut self, actor: Arc<Actor>) -> Self {
+        self.actor = Some(actor);
+        self
+    }
+
+    /// Has what the session's grants touch noted on a trail.
+    #[must_use]
+    pub fn on_trail(mut self, trail: Option<Trail>) -> Self {
+        if let (Some(trail), Some(actor)) = (&trail, &self.actor) {
+            trail.act(Arc::clone(actor));
+        }
+        self.trail = trail;
+        self
     }
 
     /// The session of a command that was given the store and its keys.
     pub const fn operator() -> Self {
-        Self {
-            identity: Identity::Operator,
-        }
+        Self::of(Identity::Operator)
     }
 
     /// The session of a request with an access token that was verified.
     pub const fn bearer(policy: Arc<Policy>) -> Self {
-        Self {
-            identity: Identity::Bearer(policy),
-        }
+        Self::of(Identity::Bearer(policy))
     }
 }
 
@@ -96,6 +123,8 @@ pub enum Intent {
     Ingest,
     /// Looking at messages that were handed in, and deciding about them.
     OverseeIngest,
+    /// Making `AuditEvent`s of what is in the journal: the server itself only.
+    WriteAudit,
 }
 
 /// The proof that access was checked; made by [`check`] only.
@@ -104,6 +133,8 @@ pub struct Grant {
     intent: Intent,
     /// What the bearer of a token may do; `None` where everything is let through.
     policy: Option<Arc<Policy>>,
+    /// Where what it touches is noted.
+    step: Option<Step>,
 }
 
 impl Grant {
@@ -112,6 +143,7 @@ impl Grant {
         Self {
             intent,
             policy: None,
+            step: None,
         }
     }
 
@@ -122,6 +154,7 @@ impl Grant {
         Self {
             intent: Intent::ReadTerminology,
             policy: None,
+            step: None,
         }
     }
 
@@ -130,13 +163,15 @@ impl Grant {
         if self.intent != Intent::Bundle {
             return Err(insufficient());
         }
-        match &self.policy {
-            None => Ok(Self {
-                intent,
-                policy: None,
-            }),
-            Some(policy) => decide(policy, intent),
-        }
+        let policy = match &self.policy {
+            None => None,
+            Some(policy) => decide(policy, intent)?,
+        };
+        Ok(Self {
+            intent,
+            policy,
+            step: self.step.as_ref().map(Step::another),
+        })
     }
 
     /// Whether nothing is kept from the bearer, so that figures about everything may be shown.
@@ -148,7 +183,9 @@ impl Grant {
     pub fn finds(&self, resource_type: ResourceType) -> bool {
         match (&self.policy, self.intent) {
             (_, Intent::ReadTerminology) => TERMINOLOGY_TYPES.contains(&resource_type.name()),
-            (_, Intent::Reindex | Intent::Ingest | Intent::OverseeIngest) => false,
+            (_, Intent::Reindex | Intent::WriteAudit | Intent::Ingest | Intent::OverseeIngest) => {
+                false
+            }
             (None, Intent::Read(granted)) => granted == resource_type,
             (None, _) => true,
             (Some(policy), intent) if may_find(intent) => {
@@ -240,7 +277,8 @@ impl Grant {
             | Intent::ReadSystem
             | Intent::Search(_)
             | Intent::Bundle
-            | Intent::Erase => true,
+            | Intent::Erase
+            | Intent::WriteAudit => true,
             Intent::ReadTerminology => TERMINOLOGY_TYPES.contains(&resource_type.name()),
             Intent::Reindex | Intent::Ingest | Intent::OverseeIngest => false,
         }
@@ -254,6 +292,7 @@ impl Grant {
             | Intent::Patch(granted)
             | Intent::Delete(granted) => granted == resource_type,
             Intent::Bundle => true,
+            Intent::WriteAudit => MADE_OF_JOURNAL.contains(&resource_type.name()),
             Intent::Read(_)
             | Intent::ReadSystem
             | Intent::ReadTerminology
@@ -263,6 +302,11 @@ impl Grant {
             | Intent::Ingest
             | Intent::OverseeIngest => false,
         }
+    }
+
+    /// Whether the grant covers `AuditEvent`s of this server's own.
+    fn writes_audit(&self) -> bool {
+        self.intent == Intent::WriteAudit
     }
 
     /// Whether the grant covers work on the index.
@@ -276,25 +320,37 @@ impl Grant {
     }
 }
 
+/// The type of what was written down of others.
+const AUDIT_EVENT: &str = "AuditEvent";
+
+/// The types of what is made of the journal.
+const MADE_OF_JOURNAL: [&str; 2] = [AUDIT_EVENT, "Provenance"];
+
 /// The types that define codes.
 const TERMINOLOGY_TYPES: [&str; 2] = ["CodeSystem", "ValueSet"];
 
 /// Decides whether the session may do what it intends.
 pub fn check(session: &Session, intent: Intent) -> Result<Grant, Outcome> {
-    match &session.identity {
-        Identity::Open | Identity::Operator => Ok(Grant {
-            intent,
-            policy: None,
-        }),
-        Identity::Anonymous => Err(Outcome::new(
-            Kind::Unauthenticated,
-            "This request carries no access token: sign in and send one.",
-        )),
-        Identity::Bearer(policy) => decide(policy, intent),
-    }
+    let policy = match &session.identity {
+        Identity::Open if intent == Intent::WriteAudit => return Err(insufficient()),
+        Identity::Open | Identity::Operator => None,
+        Identity::Anonymous => {
+            return Err(Outcome::new(
+                Kind::Unauthenticated,
+                "This request carries no access token: sign in and send one.",
+            ));
+        }
+        Identity::Bearer(policy) => decide(policy, intent)?,
+    };
+    Ok(Grant {
+        intent,
+        policy,
+        step: session.trail.as_ref().map(Trail::step),
+    })
 }
 
-fn decide(policy: &Arc<Policy>, intent: Intent) -> Result<Grant, Outcome> {
+/// What a grant to the bearer of a token is limited by; `None` where everything is let through.
+fn decide(policy: &Arc<Policy>, intent: Intent) -> Result<Option<Arc<Policy>>, Outcome> {
     let has = |resource_type, any_of| policy.level(resource_type, any_of) != Level::Nothing;
     let is_permitted = match intent {
         Intent::Read(one) => has(one, Permissions::READ),
@@ -306,17 +362,14 @@ fn decide(policy: &Arc<Policy>, intent: Intent) -> Result<Grant, Outcome> {
         Intent::Search(None) => policy.permits_some(Permissions::SEARCH),
         Intent::ReadSystem => policy.permits_some(Permissions::READ),
         Intent::Bundle => policy.permits_some(Permissions::ALL),
-        Intent::ReadTerminology => false,
+        Intent::ReadTerminology | Intent::WriteAudit => false,
         Intent::Ingest => policy.writes_everything(),
         Intent::Erase | Intent::Reindex | Intent::OverseeIngest => policy.is_everything(),
     };
     if !is_permitted {
         return Err(insufficient());
     }
-    Ok(Grant {
-        intent,
-        policy: (!policy.is_everything()).then(|| Arc::clone(policy)),
-    })
+    Ok((!policy.is_everything()).then(|| Arc::clone(policy)))
 }
 
 /// Of each of these sets one permission is needed to look at a resource by its address.
@@ -337,6 +390,7 @@ const fn wanted(intent: Intent) -> &'static [Permissions] {
         | Intent::Bundle
         | Intent::Erase
         | Intent::Reindex
+        | Intent::WriteAudit
         | Intent::Ingest
         | Intent::OverseeIngest => &[],
     }

@@ -10,4 +10,6 @@ pub mod event;
 pub mod journal;
 mod lane;
 pub mod ledger;
+pub mod progress;
+pub mod resource;
 pub mod verify;

@@ -2,6 +2,7 @@
 //!
 //! Spec: <https://hl7.org/fhir/R4/operations.html>.
 
+pub mod audit_events;
 pub mod entry;
 pub mod erase;
 pub mod everything;

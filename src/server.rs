@@ -29,6 +29,7 @@ use crate::http::state::{AppParts, AppState};
 use crate::ingest::Ingest;
 use crate::interaction::Context;
 use crate::mllp;
+use crate::operation::audit_events::{self, AuditEvents};
 use crate::operation::reindex;
 use crate::server::control::Control;
 use crate::server::open::Opened;
@@ -95,6 +96,7 @@ impl Server {
         let accounts = accounts(&config, &parts);
         let is_smart = config.access == AccessMode::Smart;
         let ingest = ingest(&config, &parts).await?;
+        let events = events(&parts);
         let state = AppState::new(AppParts {
             ctx: parts.ctx.clone(),
             access: config.access,
@@ -102,6 +104,7 @@ impl Server {
             journal: Arc::clone(&parts.journal),
             accounts: is_smart.then(|| Arc::clone(&accounts)),
             ingest: Arc::clone(&ingest),
+            events: Arc::clone(&events),
             recorder: parts.recorder,
             capability_statement: parts.capability_statement,
         });
@@ -120,6 +123,7 @@ impl Server {
         let (mllp_address, messages) = take_messages(&config, ingest, &stopped).await?;
         let reindexing = reindex::run(parts.ctx.clone(), config.reindex.clone(), stopped.clone());
         tokio::spawn(sweep_erasures(parts.ctx.clone(), stopped.clone()));
+        tokio::spawn(make_events(events, &config, stopped.clone()));
         tokio::spawn(sum_up(recorder, stopped.clone()));
         let serving = router::serve(listener, router, config.limits.clone(), stopped);
         Ok(Self {
@@ -190,6 +194,22 @@ impl Server {
             )
         })
     }
+}
+
+/// What makes resources of the journal.
+fn events(parts: &Opened) -> Arc<AuditEvents> {
+    let journal = Arc::clone(&parts.journal);
+    Arc::new(AuditEvents::new(parts.ctx.clone(), journal))
+}
+
+/// Makes them until the server stops.
+fn make_events(
+    events: Arc<AuditEvents>,
+    config: &Config,
+    stopped: watch::Receiver<bool>,
+) -> impl Future<Output = ()> + Send + use<> {
+    let every = Duration::from_secs(config.audit.resources_seconds);
+    audit_events::run(events, every, stopped)
 }
 
 /// Writes down that the server starts or stops, with a checkpoint behind it.

@@ -17,6 +17,7 @@ pub mod reindex;
 mod relations;
 pub mod results;
 mod rewrite;
+mod trace;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -191,7 +192,9 @@ impl Records {
         match version {
             Some(version) => {
                 let stored = self.open(version).await?;
-                self.unless_hidden(grant, stored).await
+                let shown = self.unless_hidden(grant, stored).await?;
+                self.note_opened(grant, &shown)?;
+                Ok(shown)
             }
             None => Ok(None),
         }
@@ -209,7 +212,9 @@ impl Records {
             .get_many(addresses)
             .await
             .map_err(|error| failed(&error))?;
-        self.open_shown(grant, versions).await
+        let shown = self.open_shown(grant, versions).await?;
+        self.note_opened(grant, &shown)?;
+        Ok(shown)
     }
 
     /// One version of a resource.
@@ -229,7 +234,9 @@ impl Records {
         match version {
             Some(version) => {
                 let stored = self.open(version).await?;
-                self.unless_hidden(grant, stored).await
+                let shown = self.unless_hidden(grant, stored).await?;
+                self.note_opened(grant, &shown)?;
+                Ok(shown)
             }
             None => Ok(None),
         }
@@ -286,6 +293,8 @@ impl Records {
         .map_err(CommitError::Failed)?;
         self.check_changes(grant, &changes)
             .await
+            .map_err(CommitError::Failed)?;
+        self.note_changes(grant, &changes)
             .map_err(CommitError::Failed)?;
         self.refresh_when_old().await.map_err(CommitError::Failed)?;
         let mut types = changes.iter().map(|one| one.address.resource_type.name());

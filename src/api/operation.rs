@@ -62,7 +62,9 @@ async fn reindex_status(caller: Caller) -> Answer {
 async fn erase(caller: Caller, InstancePath(address): InstancePath) -> Answer {
     let grant = caller.grant(Intent::Erase)?;
     let request = EraseRequest { address };
+    let patient_id = request.address.id.clone();
     let response = erase::erase(&caller.state.ctx, &grant, request).await?;
+    caller.state.events.forget(&patient_id).await?;
     let text = match response.versions {
         0 => "This record was erased already: nothing was left to erase.".to_owned(),
         1 => "Erased: 1 version can no longer be read.".to_owned(),

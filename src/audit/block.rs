@@ -69,9 +69,9 @@ impl Header {
         block_id(self.lane, self.sequence)
     }
 
-    /// The id of an event of this lane, by its number.
-    pub fn event_id(&self, number: u64) -> String {
-        format!("{}-{number:016}", self.lane)
+    /// The id of an event of this block, by its place in it.
+    pub fn event_id(&self, at: u32) -> String {
+        format!("{}-{at:04}", self.id())
     }
 
     /// The number of the event behind its last one.
@@ -133,11 +133,20 @@ pub fn place_of(id: &str) -> Option<(LaneId, u64)> {
     (block_id(lane, sequence) == id).then_some((lane, sequence))
 }
 
+/// The block and the place in it of an event, by its id, or by that of a resource made of it.
+pub fn event_of(id: &str) -> Option<(String, u32)> {
+    let mut parts = id.splitn(4, '-');
+    let (lane, sequence, at) = (parts.next()?, parts.next()?, parts.next()?);
+    let block = format!("{lane}-{sequence}");
+    place_of(&block)?;
+    Some((block, at.parse().ok()?))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Header, LaneId, block_id, place_of};
+    use super::{Header, LaneId, block_id, event_of, place_of};
 
     proptest! {
         #[test]
@@ -170,6 +179,10 @@ mod tests {
         ];
         assert!(ids.is_sorted());
         assert_eq!(place_of(&ids[2]), Some((early, 10)));
+        let event = format!("{}-0007", ids[2]);
+        assert_eq!(event_of(&event), Some((ids[2].clone(), 7)));
+        assert_eq!(event_of(&format!("{event}-3")), Some((ids[2].clone(), 7)));
+        assert_eq!(event_of(&ids[2]), None);
         for wrong in ["", "-", "00-0", "x", &format!("{early}-1")] {
             assert_eq!(place_of(wrong), None, "{wrong}");
         }

@@ -172,6 +172,9 @@ pub struct Touched {
     /// The patients in whose record it is: places in [`Event::patients`].
     #[serde(rename = "p", default, skip_serializing_if = "Vec::is_empty")]
     pub patients: Vec<u32>,
+    /// Whether it was written.
+    #[serde(rename = "w", default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_written: bool,
 }
 
 impl Act {

@@ -3,14 +3,14 @@
 //! Blocks of events, the queries of those events beside them, and checkpoints. Who only looks at
 //! the journal needs no more than this; who writes it is [`super::journal`].
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
 use serde::{Deserialize, Serialize};
 
-use crate::audit::block::{Hash, Header};
+use crate::audit::block::{self, Hash, Header};
 use crate::audit::event::Event;
 use crate::clock::Clock;
 use crate::outcome::Outcome;
@@ -195,6 +195,32 @@ impl Ledger {
         Ok(())
     }
 
+    /// Takes the queries of events away, by the ids of those; the chain stays as it is. Whoever does
+    /// it writes an event that says so.
+    pub async fn forget_queries(&self, events: &BTreeSet<String>) -> Result<(), JournalError> {
+        let mut by_block: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        for (block, at) in events.iter().filter_map(|id| block::event_of(id)) {
+            by_block.entry(block).or_default().push(at);
+        }
+        for (block, places) in by_block {
+            let now_ms = self.clock.now_ms();
+            let found = self.store.get_document(QUERIES, &block, now_ms).await?;
+            let Some(document) = found else { continue };
+            let mut queries = self.open_queries(&document).unwrap_or_default();
+            queries.retain(|query| !places.contains(&query.at));
+            let put = DocumentPut {
+                collection: QUERIES.to_owned(),
+                expected: Expected::Revision(document.revision),
+                body: Some(self.seal_queries(&block, &queries)?),
+                id: block,
+                expires_ms: None,
+            };
+            // Who takes others away at the same time makes this one fail: it is asked for again.
+            self.store.put_documents(vec![put]).await?;
+        }
+        Ok(())
+    }
+
     /// The queries of a block; `None` when they do not open.
     pub(super) fn open_queries(&self, document: &Document) -> Option<Vec<Query>> {
         let plain = self.open(&query_context(&document.id), &document.body)?;
@@ -260,5 +286,5 @@ pub(super) fn first(collection: &str, id: String, body: Vec<u8>) -> DocumentPut 
 
 /// The hash of what is stored.
 pub(super) fn hash_of(document: &Document) -> Hash {
-    crate::audit::block::hash(&document.body)
+    block::hash(&document.body)
 }

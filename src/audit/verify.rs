@@ -56,6 +56,8 @@ pub enum Finding {
     CheckpointForeign(String),
     /// The query of an event was changed.
     QueryChanged(String),
+    /// The queries of the events of a block were changed.
+    QueriesChanged(String),
     /// The query of an event is not there, and no erasure says so.
     QueryRemoved(String),
 }
@@ -85,6 +87,7 @@ impl fmt::Display for Finding {
             Self::CheckpointRemoved(number) => write!(f, "removed: checkpoint {number}"),
             Self::CheckpointForeign(id) => write!(f, "changed: document {id} is no checkpoint"),
             Self::QueryChanged(event) => write!(f, "changed: the query of event {event}"),
+            Self::QueriesChanged(block) => write!(f, "changed: the queries of block {block}"),
             Self::QueryRemoved(event) => write!(f, "removed: the query of event {event}"),
         }
     }
@@ -380,7 +383,8 @@ impl Walk<'_> {
             None => Vec::new(),
             Some(Some(queries)) => queries,
             Some(None) => {
-                self.report.add(Finding::QueryChanged(opened.header.id()));
+                // Which of them cannot be told.
+                self.report.add(Finding::QueriesChanged(opened.header.id()));
                 Vec::new()
             }
         };
@@ -395,8 +399,7 @@ impl Walk<'_> {
             let Some(bound) = &event.query_hash else {
                 continue;
             };
-            let number = opened.header.first.saturating_add(u64::from(at));
-            let id = opened.header.event_id(number);
+            let id = opened.header.event_id(at);
             match by_place.get(&at) {
                 None => {
                     self.missing.insert(id);

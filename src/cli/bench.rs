@@ -16,6 +16,7 @@ mod run;
 mod search;
 mod shape;
 mod single;
+mod token;
 mod traffic;
 mod workload;
 
@@ -29,7 +30,7 @@ use crate::cli::bench::report::Report;
 use crate::cli::bench::shape::SearchArguments;
 use crate::cli::bench::workload::Workload;
 use crate::cli::{Failure, Settings, logging};
-use crate::config::{Config, Overrides};
+use crate::config::{AccessMode, Config, Overrides};
 
 /// The arguments of the command.
 #[derive(Debug, Args)]
@@ -50,6 +51,10 @@ pub(super) struct BenchArguments {
     /// Connections, and writers of the ceilings.
     #[arg(long, default_value_t = 64)]
     connections: usize,
+    /// With `smart`, reads and searches are also measured on a server that decides access by tokens
+    /// and keeps a journal, beside the open one, each on a copy of the same store.
+    #[arg(long, default_value = "open")]
+    access: AccessMode,
     /// Where the figures go as JSON.
     #[arg(long)]
     json: Option<PathBuf>,

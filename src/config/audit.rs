@@ -10,6 +10,8 @@ pub struct AuditConfig {
     pub open_mode: bool,
     /// Seconds until a signed checkpoint states what was written.
     pub checkpoint_seconds: u64,
+    /// Seconds until `AuditEvent`s are made of what was written, when nobody asks before.
+    pub resources_seconds: u64,
 }
 
 impl Default for AuditConfig {
@@ -17,6 +19,7 @@ impl Default for AuditConfig {
         Self {
             open_mode: false,
             checkpoint_seconds: 10,
+            resources_seconds: 30,
         }
     }
 }

@@ -2,6 +2,7 @@
 //! representation.
 
 pub mod admit;
+pub mod audit;
 pub mod guard;
 pub mod observe;
 pub mod represent;

@@ -10,6 +10,7 @@ use crate::audit::journal::Journal;
 use crate::config::AccessMode;
 use crate::ingest::Ingest;
 use crate::interaction::Context;
+use crate::operation::audit_events::AuditEvents;
 use crate::smart::authority::Authority;
 
 /// The state of the router: one pointer, because every layer clones it for every request.
@@ -30,6 +31,8 @@ pub struct AppParts {
     pub accounts: Option<Arc<Accounts>>,
     /// What takes HL7 v2 messages in.
     pub ingest: Arc<Ingest>,
+    /// Makes `AuditEvent`s of it.
+    pub events: Arc<AuditEvents>,
     /// Where measurements go.
     pub recorder: Arc<PrometheusRecorder>,
     /// The JSON of the CapabilityStatement.

@@ -59,6 +59,17 @@ pub async fn history(
     grant: &Grant,
     request: HistoryRequest,
 ) -> Result<HistoryResponse, Outcome> {
+    ctx.records.choose_what_leaves(grant);
+    let response = read(ctx, grant, request).await?;
+    ctx.records.leaves(grant, &response.versions)?;
+    Ok(response)
+}
+
+async fn read(
+    ctx: &Context,
+    grant: &Grant,
+    request: HistoryRequest,
+) -> Result<HistoryResponse, Outcome> {
     let limits = &ctx.settings.limits;
     let count = request
         .count

@@ -61,6 +61,17 @@ pub struct SearchRequest {
     pub strictness: Strictness,
 }
 
+impl SearchRequest {
+    /// The whole search as it was sent.
+    fn text(&self) -> String {
+        let path = self.scope.path();
+        if self.form.is_empty() {
+            return format!("{path}?{}", self.query);
+        }
+        format!("{path}?{}&{}", self.query, self.form)
+    }
+}
+
 /// A page of matches.
 #[derive(Debug, Clone)]
 pub struct SearchResponse {
@@ -87,6 +98,8 @@ pub async fn search(
     request: SearchRequest,
 ) -> Result<SearchResponse, Outcome> {
     let started_ms = ctx.clock.now_ms();
+    ctx.records.choose_what_leaves(grant);
+    ctx.records.is_searched(grant, || request.text());
     let asked = paging::read(ctx, &request)?;
     let understood = scope::read(ctx, &request.scope, &asked.text, request.strictness)?;
     let mut response = SearchResponse {
@@ -113,6 +126,8 @@ pub async fn search(
         Some(cursor) if cursor.frozen.is_some() => searching.further_sorted(&mut response).await?,
         _ => searching.matches(&mut response, started_ms).await?,
     }
+    let shown = response.matches.iter().chain(&response.included);
+    ctx.records.leaves(grant, shown)?;
     Ok(response)
 }
 

@@ -225,6 +225,10 @@ async fn open(
         response.included = found;
         part.taken += taken;
     }
+    // Whatever was opened on the way: this is what leaves.
+    ctx.records.choose_what_leaves(grant);
+    let shown = response.matches.iter().chain(&response.included);
+    ctx.records.leaves(grant, shown)?;
     Ok((part, response))
 }
 

@@ -292,6 +292,10 @@ impl Indexer {
         if let Some(id) = own_patient_id(resource) {
             return Some(id);
         }
+        // Who saw an erased record has to be known afterwards.
+        if owner::is_own_event(resource) {
+            return None;
+        }
         let codes = self
             .registry
             .compartment(CompartmentKind::Patient, resource_type);

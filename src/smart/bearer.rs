@@ -14,6 +14,7 @@ use crate::access::Session;
 use crate::access::documents::{DocumentError, Kept};
 use crate::access::policy::{Policy, Subject};
 use crate::access::scope::Scope;
+use crate::access::trail::Actor;
 use crate::smart::authority::Authority;
 use crate::smart::client;
 use crate::smart::error::OauthError;
@@ -42,6 +43,8 @@ impl Default for TokenCache {
 pub(super) struct Verified {
     pub(super) claims: AccessClaims,
     policy: Arc<Policy>,
+    /// Who acts by it.
+    actor: Arc<Actor>,
 }
 
 /// Why a token does not let anybody in.
@@ -69,7 +72,8 @@ impl Authority {
     /// The session of a request that brings an access token.
     pub async fn session(&self, token: &str) -> Result<Session, BearerError> {
         let verified = self.active(token).await?;
-        Ok(Session::bearer(Arc::clone(&verified.policy)))
+        let session = Session::bearer(Arc::clone(&verified.policy));
+        Ok(session.acting_as(Arc::clone(&verified.actor)))
     }
 
     /// A token that counts now.
@@ -131,8 +135,14 @@ impl Authority {
         let indexer = self.records.indexer();
         let now_ms = self.documents.now_ms();
         let policy = Policy::compile(&scopes, &Subject::default(), &indexer, now_ms);
+        let actor = Actor {
+            client_id: Some(claims.client_id.clone()),
+            grant_id: Some(claims.jti.clone()),
+            ..Actor::default()
+        };
         Ok(Verified {
             claims,
+            actor: Arc::new(actor),
             policy: Arc::new(policy),
         })
     }

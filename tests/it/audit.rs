@@ -1,5 +1,8 @@
-//! The journal of who did what, and the AuditEvents that are made from it.
+//! The journal of who did what, and the `AuditEvent`s that are made from it.
 
+mod access;
 mod command;
 mod durable;
+mod erase;
+mod killed;
 mod tamper;

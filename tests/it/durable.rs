@@ -24,9 +24,9 @@ const WRITES_BEFORE_KILL: usize = 60;
 const BUNDLE_ENTRIES: usize = 5;
 
 /// The program, serving.
-struct Program {
+pub(crate) struct Program {
     child: Child,
-    base: String,
+    pub(crate) base: String,
 }
 
 impl Program {
@@ -41,7 +41,7 @@ impl Program {
     }
 
     /// As [`Self::start_on`], with settings from the environment.
-    fn start_with(store: &str, directory: &Path, settings: &[(&str, &str)]) -> Self {
+    pub(crate) fn start_with(store: &str, directory: &Path, settings: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_vesta"))
             .args([
                 "serve",
@@ -68,7 +68,7 @@ impl Program {
         Self { child, base }
     }
 
-    fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }

@@ -15,6 +15,7 @@ use crate::access::reach::care::{Care, InCare};
 use crate::access::reach::{Opening, Reach};
 use crate::access::records::Records;
 use crate::access::scope::{Context, Permissions, Scope};
+use crate::access::trail::Actor;
 use crate::clock::Clock;
 use crate::config::care::CareConfig;
 use crate::outcome::Outcome;
@@ -77,7 +78,8 @@ impl Reaches {
     /// what they may do.
     pub async fn session(&self, person: &Person) -> Result<Session, Outcome> {
         let known = self.known(person).await?;
-        Ok(Session::bearer(Arc::clone(&known.policy)))
+        let session = Session::bearer(Arc::clone(&known.policy));
+        Ok(session.acting_as(Arc::new(Actor::person(person))))
     }
 
     async fn known(&self, person: &Person) -> Result<Arc<Known>, Outcome> {

@@ -7,14 +7,15 @@ use std::borrow::Cow;
 
 use crate::access::policy::{Level, Opened, Turn};
 use crate::access::records::{Change, Records, Stored, failed, require};
-use crate::access::{Grant, insufficient};
+use crate::access::{Grant, MADE_OF_JOURNAL, insufficient};
+use crate::fhir::id;
 use crate::fhir::resource::Resource;
 use crate::fhir::resource_type::ResourceType;
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
 use crate::search::key::Key;
 use crate::search::plan::{Order, Plan, Predicate, Window};
-use crate::store::{HistoryScope, HistoryWindow, Matches, Version};
+use crate::store::{Address, HistoryScope, HistoryWindow, Matches, Version};
 
 /// Versions read together while counting or leaving out.
 const STEP: usize = 500;
@@ -296,6 +297,9 @@ impl Records {
         grant: &Grant,
         changes: &[Change],
     ) -> Result<(), Outcome> {
+        // What the server writes down of others is changed by nobody.
+        let mut addresses = changes.iter().map(|change| &change.address);
+        require(grant.writes_audit() || !addresses.any(is_own_event))?;
         if grant.is_unlimited() {
             return Ok(());
         }
@@ -340,6 +344,7 @@ impl Records {
         read: &Stored,
         resource: &Resource,
     ) -> Result<(), Outcome> {
+        require(grant.writes_audit() || !is_own_event(&read.version.address))?;
         if grant.is_unlimited() {
             return Ok(());
         }
@@ -356,6 +361,11 @@ impl Records {
         };
         require(grant.permits(turn, &self.indexer()))
     }
+}
+
+/// Whether it is made of the journal.
+fn is_own_event(address: &Address) -> bool {
+    MADE_OF_JOURNAL.contains(&address.resource_type.name()) && id::is_of_journal(&address.id)
 }
 
 /// Whether nothing of a history is left out. A type that is not granted at all is refused.

@@ -70,6 +70,7 @@ impl Records {
         let is_end = is_end(&found.versions, most) && found.stopped_at.is_none();
         let mut opened = self.open_page(found.versions, window.bytes_max).await?;
         self.keep_found(grant, &narrowed, &mut opened.stored)?;
+        self.note_opened(grant, &opened.stored)?;
         Ok(Page {
             matches: opened.stored,
             found: opened.taken,
@@ -99,6 +100,7 @@ impl Records {
         if !shows_all {
             opened.stored = self.keep_shown(grant, opened.stored).await?;
         }
+        self.note_opened(grant, &opened.stored)?;
         Ok(HistoryPage {
             versions: opened.stored,
             found: opened.taken,
@@ -120,7 +122,9 @@ impl Records {
         let mut found = found.map_err(|error| failed(&error))?;
         found.retain(|one| grant.level(one.address.resource_type) != Level::Nothing);
         let opened = self.open_page(found, usize::MAX).await?;
-        self.keep_shown(grant, opened.stored).await
+        let shown = self.keep_shown(grant, opened.stored).await?;
+        self.note_opened(grant, &shown)?;
+        Ok(shown)
     }
 
     /// Opens versions up to the one that makes up `bytes_max`.

@@ -26,6 +26,8 @@ impl Records {
         require(grant.writes(read.version.address.resource_type)).map_err(CommitError::Failed)?;
         self.check_rewrite(grant, read, &resource)
             .map_err(CommitError::Failed)?;
+        self.note_rewrite(grant, read)
+            .map_err(CommitError::Failed)?;
         let (rewrite, stored) = self
             .prepare_rewrite(read, resource)
             .await

@@ -3,6 +3,7 @@
 use axum::extract::{FromRequestParts, Path};
 use http::request::Parts;
 
+use crate::access::trail::Trail;
 use crate::access::{Grant, Intent, Session, check};
 use crate::fhir::id;
 use crate::fhir::resource_type::ResourceType;
@@ -14,6 +15,9 @@ use crate::outcome::kind::Kind;
 use crate::smart::authority::Authority;
 use crate::smart::bearer::BearerError;
 use crate::store::Address;
+
+/// The types of what is made of the journal.
+const MADE_OF_JOURNAL: [&str; 2] = ["AuditEvent", "Provenance"];
 
 /// Who asks, and the state to decide and answer with.
 pub(crate) struct Caller {
@@ -39,11 +43,22 @@ impl FromRequestParts<AppState> for Caller {
             Some(authority) => bearer_session(authority, parts).await?,
             None => Session::without_credentials(state.access),
         };
+        let session = session.on_trail(parts.extensions.get::<Trail>().cloned());
+        if asks_for_events(parts.uri.path(), parts.uri.query()) {
+            state.events.catch_up().await?;
+        }
         Ok(Self {
             state: state.clone(),
             session,
         })
     }
+}
+
+/// Whether a request may be about what was written down of others: that has to be complete then.
+fn asks_for_events(path: &str, query: Option<&str>) -> bool {
+    MADE_OF_JOURNAL
+        .iter()
+        .any(|name| path.contains(name) || query.is_some_and(|query| query.contains(name)))
 }
 
 /// The session of the access token that a request brings. Who brings none is told so before

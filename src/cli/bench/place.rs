@@ -33,6 +33,8 @@ pub(super) enum Role {
     Imported,
     /// That which the ceiling writes to.
     Bare,
+    /// That of a server with tokens: what was imported.
+    Smart,
 }
 
 impl Place {
@@ -66,14 +68,14 @@ impl Place {
         self.has_words
     }
 
-    /// Gives the server what was imported: a copy of the files, of which it says the bytes. A
+    /// Gives a server what was imported: a copy of the files, of which it says the bytes. A
     /// database is shared, since reading it takes no process of its own.
-    pub(super) fn copy_imported(&self) -> Result<Option<u64>, Failure> {
+    pub(super) fn copy_imported(&self, to: Role) -> Result<Option<u64>, Failure> {
         let Kind::Embedded = self.kind else {
             return Ok(None);
         };
-        let [from, to] =
-            [Role::Imported, Role::Server].map(|role| self.directory.join(role.name()));
+        let role = to;
+        let [from, to] = [Role::Imported, role].map(|role| self.directory.join(role.name()));
         fs::create_dir_all(&to)?;
         let mut bytes = 0;
         for entry in fs::read_dir(from)? {
@@ -82,14 +84,14 @@ impl Place {
                 bytes += fs::copy(entry.path(), to.join(entry.file_name()))?;
             }
         }
-        fs::copy(self.key_file(Role::Imported), self.key_file(Role::Server))?;
+        fs::copy(self.key_file(Role::Imported), self.key_file(role))?;
         Ok(Some(bytes))
     }
 
     /// The store of a server that has what was imported; see [`Place::copy_imported`].
-    pub(super) fn copied_role(&self) -> Role {
+    pub(super) fn copied_role(&self, role: Role) -> Role {
         match self.kind {
-            Kind::Embedded => Role::Server,
+            Kind::Embedded => role,
             Kind::Mongo { .. } => Role::Imported,
         }
     }
@@ -197,6 +199,7 @@ impl Role {
             Self::Server => "server",
             Self::Imported => "imported",
             Self::Bare => "bare",
+            Self::Smart => "smart",
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::cli::Failure;
 use crate::cli::bench::place::{Place, Role};
+use crate::config::smart::ACCESS_TOKEN_SECONDS_MAX;
 
 /// Ticks of a second in `/proc/PID/stat`: the same on every Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -42,6 +43,15 @@ impl Process {
     pub(super) fn server(place: &Place, role: Role) -> Result<Self, Failure> {
         let mut command = command(place, role)?;
         command.args(["serve", "--access", "open", "--listen", "127.0.0.1:0"]);
+        Self::start(&mut command)
+    }
+
+    /// Starts a server that wants tokens, which live for as long as they may.
+    pub(super) fn smart_server(place: &Place) -> Result<Self, Failure> {
+        let mut command = command(place, place.copied_role(Role::Smart))?;
+        let lifetime = ACCESS_TOKEN_SECONDS_MAX.to_string();
+        command.env("VESTA_SMART__ACCESS_TOKEN_SECONDS", lifetime);
+        command.args(["serve", "--access", "smart", "--listen", "127.0.0.1:0"]);
         Self::start(&mut command)
     }
 
@@ -140,6 +150,24 @@ pub(super) fn import(place: &Place, files: &Path) -> Result<f64, Failure> {
         return Err("vesta import failed; its reason is above".into());
     }
     Ok(started.elapsed().as_secs_f64())
+}
+
+/// Registers a client with these public keys on the store of the smart server, and gives its id.
+pub(super) fn add_client(place: &Place, jwks: &Path, scope: &str) -> Result<String, Failure> {
+    let output = command(place, place.copied_role(Role::Smart))?
+        .args([
+            "client", "add", "--name", "bench", "--scope", scope, "--jwks",
+        ])
+        .arg(jwks)
+        .stderr(Stdio::inherit())
+        .output()?;
+    let text = String::from_utf8(output.stdout)?;
+    let id = text
+        .lines()
+        .find_map(|line| line.strip_prefix("client_id: "));
+    Ok(id
+        .ok_or("the client of the run was not registered")?
+        .to_owned())
 }
 
 /// This program with the settings of a role, and no others.

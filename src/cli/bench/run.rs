@@ -18,10 +18,11 @@ use crate::cli::bench::process::{self, Process};
 use crate::cli::bench::ready::Ready;
 use crate::cli::bench::report::{Report, Row};
 use crate::cli::bench::single::Singles;
-use crate::cli::bench::traffic::{Call, Calls, Connection, send_alone};
+use crate::cli::bench::traffic::{Call, Calls, Connection, FHIR_JSON, send_alone};
 use crate::cli::bench::workload::Workload;
-use crate::cli::bench::{search, taken};
+use crate::cli::bench::{search, taken, token};
 use crate::clock::{Clock, SystemClock};
+use crate::config::AccessMode;
 use crate::server::open;
 use crate::store::Method::Put;
 use crate::store::Store;
@@ -169,6 +170,7 @@ impl<'a> Run<'a> {
     /// Reads by id and searches, beside the ceiling's process.
     async fn reads(&mut self) -> Result<(), Failure> {
         let ceiling = Process::ceiling(self.place)?;
+        let smart = self.smart().await?;
         for workload in Workload::ALL {
             let paths = if workload == Workload::Read {
                 self.instances()
@@ -178,23 +180,64 @@ impl<'a> Run<'a> {
             if paths.is_empty() || !taken(self.arguments, workload) {
                 continue;
             }
+            let paths: Arc<[String]> = paths.into();
+            if let Some((smart, token)) = &smart {
+                let row = self.guarded(workload, (smart, token), &paths).await?;
+                self.report.workloads.push(row);
+            }
             let row = self.read(workload, &ceiling, paths).await?;
             self.report.workloads.push(row);
         }
+        if let Some((smart, _token)) = smart {
+            self.report.remember("in smart mode", smart.memory());
+            smart.stop().await?;
+        }
         ceiling.stop().await
+    }
+
+    /// A server that wants tokens, and one for it, when access is to be measured.
+    async fn smart(&self) -> Result<Option<(Process, Arc<str>)>, Failure> {
+        if self.arguments.access == AccessMode::Open {
+            return Ok(None);
+        }
+        self.place.copy_imported(Role::Smart)?;
+        let smart = Process::smart_server(self.place)?;
+        let token = token::get(self.place, &smart).await?;
+        Ok(Some((smart, token)))
+    }
+
+    /// A workload with tokens and journal, beside the same without.
+    async fn guarded(
+        &self,
+        workload: Workload,
+        (smart, token): (&Process, &Arc<str>),
+        paths: &Arc<[String]>,
+    ) -> Result<Row, Failure> {
+        let open = gets(paths);
+        let token = Arc::clone(token);
+        let with_token = Arc::clone(&open);
+        let guarded: Calls =
+            Arc::new(move |place, sent| with_token(place, sent).map(|call| call.with(&token)));
+        let (count, turn) = (self.arguments.connections, Some(self.turn()));
+        let (mut guarded_sample, mut open_sample) = (Sample::default(), Sample::default());
+        send(smart, 1, &first(&guarded), None).await?;
+        send(&self.server, 1, &first(&open), None).await?;
+        for _ in 0..TURNS {
+            guarded_sample.add(send(smart, count, &guarded, turn).await?);
+            open_sample.add(send(&self.server, count, &open, turn).await?);
+        }
+        let mut row = Row::new(workload, guarded_sample, 1.0);
+        row.workload.push_str(", access smart");
+        Ok(row.beside("the same, access open", &open_sample, 1.0))
     }
 
     async fn read(
         &self,
         workload: Workload,
         ceiling: &Process,
-        paths: Vec<String>,
+        paths: Arc<[String]>,
     ) -> Result<Row, Failure> {
-        let paths: Arc<[String]> = paths.into();
-        let same: Calls = Arc::new(move |place, sent| {
-            let at = (place * SPREAD + sent) % paths.len();
-            paths.get(at).map(|path| Call::get(format!("/fhir/{path}")))
-        });
+        let same = gets(&paths);
         let constant: Calls = Arc::new(|_, _| Some(Call::get("/constant".to_owned())));
         let count = self.arguments.connections;
         let turn = Some(self.turn());
@@ -271,6 +314,15 @@ pub(super) async fn send(
     Ok(sample)
 }
 
+/// Each connection asks for one path after the other.
+fn gets(paths: &Arc<[String]>) -> Calls {
+    let paths = Arc::clone(paths);
+    Arc::new(move |place, sent| {
+        let at = (place * SPREAD + sent) % paths.len();
+        paths.get(at).map(|path| Call::get(format!("/fhir/{path}")))
+    })
+}
+
 /// The first of some calls.
 fn first(calls: &Calls) -> Calls {
     let calls = Arc::clone(calls);
@@ -282,5 +334,7 @@ fn post(bundle: Bytes) -> Call {
         method: Method::POST,
         path: "/fhir".to_owned(),
         body: bundle,
+        content_type: FHIR_JSON,
+        token: None,
     }
 }

@@ -16,7 +16,7 @@ use std::time::Instant;
 use clap::Args;
 
 use crate::cli::Failure;
-use crate::cli::bench::place::Place;
+use crate::cli::bench::place::{Place, Role};
 use crate::cli::bench::process::{self, Process};
 use crate::cli::bench::shape::measure::Measuring;
 use crate::cli::bench::shape::report::{Report, Size};
@@ -85,8 +85,8 @@ async fn at_size(
     process::import(place, &files)?;
     let load_s = started.elapsed().as_secs_f64();
     fs::remove_dir_all(&files)?;
-    let stored_bytes = place.copy_imported()?;
-    let server = Process::server(place, place.copied_role())?;
+    let stored_bytes = place.copy_imported(Role::Server)?;
+    let server = Process::server(place, place.copied_role(Role::Server))?;
     let ceiling = Process::ceiling(place)?;
     let measuring = Measuring {
         server: &server,

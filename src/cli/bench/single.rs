@@ -16,7 +16,7 @@ use crate::cli::bench::process::Process;
 use crate::cli::bench::ready::{Observation, Ready};
 use crate::cli::bench::report::Row;
 use crate::cli::bench::run::{TURNS, send};
-use crate::cli::bench::traffic::{Call, Calls};
+use crate::cli::bench::traffic::{Call, Calls, FHIR_JSON};
 use crate::cli::bench::workload::Workload;
 use crate::store::Store;
 
@@ -155,6 +155,8 @@ impl Body {
             method: Method::POST,
             path: "/fhir/Observation".to_owned(),
             body: self.text(number),
+            content_type: FHIR_JSON,
+            token: None,
         }
     }
 
@@ -163,6 +165,8 @@ impl Body {
             method: Method::PUT,
             path: format!("/fhir/Observation/{}", self.id),
             body: self.text(number),
+            content_type: FHIR_JSON,
+            token: None,
         }
     }
 

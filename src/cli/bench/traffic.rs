@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{self, SendRequest};
@@ -14,6 +14,9 @@ use tokio::net::TcpStream;
 
 use crate::cli::Failure;
 use crate::cli::bench::drive::Worker;
+
+/// Resources as JSON.
+pub(super) const FHIR_JSON: &str = "application/fhir+json";
 
 /// One request.
 #[derive(Debug, Clone)]
@@ -24,6 +27,10 @@ pub(super) struct Call {
     pub(super) path: String,
     /// The body; empty for none.
     pub(super) body: Bytes,
+    /// What the body is.
+    pub(super) content_type: &'static str,
+    /// The access token that comes with it.
+    pub(super) token: Option<Arc<str>>,
 }
 
 impl Call {
@@ -33,6 +40,16 @@ impl Call {
             method: Method::GET,
             path,
             body: Bytes::new(),
+            content_type: FHIR_JSON,
+            token: None,
+        }
+    }
+
+    /// The same with an access token.
+    pub(super) fn with(self, token: &Arc<str>) -> Self {
+        Self {
+            token: Some(Arc::clone(token)),
+            ..self
         }
     }
 }
@@ -127,12 +144,15 @@ async fn send(
 }
 
 fn request(host: &str, call: Call) -> Result<Request<Full<Bytes>>, http::Error> {
-    Request::builder()
+    let mut request = Request::builder()
         .method(call.method)
         .uri(call.path)
         .header(HOST, host)
-        .header(CONTENT_TYPE, "application/fhir+json")
-        .body(Full::new(call.body))
+        .header(CONTENT_TYPE, call.content_type);
+    if let Some(token) = call.token {
+        request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+    }
+    request.body(Full::new(call.body))
 }
 
 fn refused(status: http::StatusCode, body: &[u8]) -> Failure {

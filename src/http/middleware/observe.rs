@@ -12,6 +12,7 @@ use axum::response::Response;
 use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, HeaderName, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue, Method};
 
+use crate::http::middleware::audit::Pending;
 use crate::http::state::AppState;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -67,7 +68,12 @@ pub async fn observe(State(state): State<AppState>, mut request: Request, next: 
     request.extensions_mut().insert(id.clone());
     permit_identity(request.headers_mut());
     let method = request.method().clone();
+    let pattern = pattern.as_ref().map_or("", MatchedPath::as_str);
+    let pending = Pending::begin(&state, &mut request, (name, pattern));
     let mut response = next.run(request).await;
+    if let Some(pending) = pending {
+        response = pending.settle(response).await;
+    }
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }

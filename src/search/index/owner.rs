@@ -5,6 +5,7 @@
 //! Spec: <https://hl7.org/fhir/R4/binary.html>, <https://hl7.org/fhir/R4/documents.html>.
 
 use crate::conformance::compartment::CompartmentKind;
+use crate::fhir::id;
 use crate::fhir::reference::Reference;
 use crate::fhir::resource::{Node, Object, Resource};
 use crate::search::index::{Indexer, own_patient_id};
@@ -31,6 +32,11 @@ impl Indexer {
             });
         }
     }
+}
+
+/// Whether it is an `AuditEvent` that was made of this server's journal.
+pub(super) fn is_own_event(resource: &Resource) -> bool {
+    resource.resource_type().name() == "AuditEvent" && resource.id().is_some_and(id::is_of_journal)
 }
 
 /// The id of the patient of this server whose content or document it is.

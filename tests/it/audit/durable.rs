@@ -11,9 +11,43 @@ use vesta::clock::Clock;
 use vesta::seal::blind::BlindKey;
 use vesta::seal::random::SystemRandom;
 
+use crate::support::random::Random;
+use crate::support::server::{Backend, TestServer, patient};
 use crate::support::stores::OpenStore;
 
 on_every_store!(events_that_wait_together_are_written_together);
+
+/// Where there is no room for an event, nothing leaves; reads go on as soon as there is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_journal_nothing_is_answered() {
+    let mut server = TestServer::start_with(Backend::Embedded, |config| {
+        config.audit.open_mode = true;
+        config.embedded.records_bytes_max = Some(1 << 20);
+    })
+    .await;
+    let id = server.create(&patient("Lovelace")).await;
+    let path = format!("Patient/{id}");
+    let mut random = Random::new(7);
+    let refused = loop {
+        // Each search leaves an event with its query, until there is no room for one.
+        let text: String = (0..6_000)
+            .map(|_| char::from(b'a' + random.byte(26)))
+            .collect();
+        let answer = server.get(&format!("Patient?name={text}")).await;
+        if answer.status != 200 {
+            break answer;
+        }
+    };
+    refused.assert_refused(503, "transient", "written down first");
+    assert_eq!(refused.header("retry-after"), "2");
+    assert!(!refused.text().contains("Lovelace"));
+    let read = server.get(&path).await;
+    read.assert_refused(503, "transient", "written down first");
+    assert!(!read.text().contains("Lovelace"));
+    server.config.embedded.records_bytes_max = None;
+    server.restart().await;
+    assert_eq!(server.get(&path).await.status, 200);
+}
 
 fn journal(open: &OpenStore, is_kept: bool) -> (Arc<Ledger>, Arc<Journal>) {
     let ledger = Arc::new(Ledger::new(

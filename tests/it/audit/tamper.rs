@@ -271,11 +271,14 @@ async fn a_query_that_was_changed_or_removed_is_named(open: OpenStore) {
         .set("journal_query", &queries[1].id, Some(body))
         .await;
     let findings = written.findings().await;
-    let named = format!("changed: the query of event {}", queries[1].id);
+    let named = format!("changed: the queries of block {}", queries[1].id);
     assert!(findings.contains(&named), "{findings:?}");
     written.set("journal_query", &queries[1].id, None).await;
     assert_eq!(
         written.findings().await,
-        [format!("removed: the query of event {}", queries[1].id)]
+        [format!(
+            "removed: the query of event {}-0000",
+            queries[1].id
+        )]
     );
 }
