@@ -4,6 +4,7 @@
 //!
 //! Above this, resources are JSON; below it, ciphertext. The store and the keys are private.
 
+mod code_systems;
 mod counts;
 pub mod erasure;
 mod health;
@@ -24,10 +25,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
 use bytes::Bytes;
+use compact_str::CompactString;
 use tokio::sync::Mutex;
 
 use crate::access::Grant;
 use crate::access::keys::KeyKeeper;
+use crate::access::records::code_systems::{CODE_SYSTEM, CodeSystems};
 use crate::access::records::counts::Counts;
 use crate::access::records::limits::require_type;
 use crate::access::records::parameters::{Known, SEARCH_PARAMETER};
@@ -81,6 +84,7 @@ pub struct Records {
     refreshed_ms: AtomicI64,
     counts: Counts,
     relations: Relations,
+    code_systems: CodeSystems,
 }
 
 /// A stored version, opened.
@@ -141,6 +145,17 @@ impl Stored {
     }
 }
 
+impl Stored {
+    /// The resource as a tree of these members, with its type and id; `None` for all of them.
+    pub fn part(&self, members: Option<&[CompactString]>) -> Result<Resource, Outcome> {
+        let Some(names) = members else {
+            return self.resource();
+        };
+        json::parse_members(&self.json, names)
+            .map_err(|error| Outcome::internal(format!("a stored body cannot be read: {error}")))
+    }
+}
+
 impl Records {
     /// Puts the parts together.
     pub fn new(parts: RecordsParts) -> Self {
@@ -152,6 +167,7 @@ impl Records {
             refreshed_ms: AtomicI64::default(),
             counts: Counts::default(),
             relations: Relations::default(),
+            code_systems: CodeSystems::default(),
         };
         records.process = records.new_id();
         records
@@ -297,8 +313,11 @@ impl Records {
         self.note_changes(grant, &changes)
             .map_err(CommitError::Failed)?;
         self.refresh_when_old().await.map_err(CommitError::Failed)?;
-        let mut types = changes.iter().map(|one| one.address.resource_type.name());
-        let defines_parameters = types.any(|name| name == SEARCH_PARAMETER);
+        let has = |name: &str| {
+            let mut types = changes.iter().map(|one| one.address.resource_type.name());
+            types.any(|one| one == name)
+        };
+        let (defines_parameters, defines_codes) = (has(SEARCH_PARAMETER), has(CODE_SYSTEM));
         let named = self.names_before(&changes);
         let prepared = self.prepare(changes).await.map_err(CommitError::Failed)?;
         let mut stored = Vec::with_capacity(prepared.len());
@@ -317,6 +336,9 @@ impl Records {
         match self.parts.store.commit(batch).await {
             Ok(()) => {
                 self.note_relations(named, &stored);
+                if defines_codes {
+                    self.code_systems.forget();
+                }
                 if defines_parameters && let Err(outcome) = self.reconcile_parameters().await {
                     // The write stands. Whoever reconciles next makes up for it.
                     tracing::error!(source = ?outcome.source, "search parameters not in force");

@@ -5,10 +5,11 @@
 //! other problems. What members mean is not known here.
 //! Spec: <https://hl7.org/fhir/R4/json.html>, RFC 8259; why not serde: ADR 0002.
 
+mod pass;
 mod read;
 mod write;
 
-pub use read::{JsonError, Limits, parse, parse_resource};
+pub use read::{JsonError, Limits, parse, parse_members, parse_resource};
 pub use write::{pretty, to_vec, write_node, write_object, write_string};
 
 #[cfg(test)]

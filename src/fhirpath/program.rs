@@ -9,6 +9,7 @@ mod compile;
 mod condition;
 mod fallback;
 mod join;
+mod members;
 mod single;
 mod step;
 

@@ -6,8 +6,11 @@
 
 mod group;
 mod owner;
+mod traits;
 
 use std::sync::Arc;
+
+use compact_str::CompactString;
 
 use crate::conformance::compartment::CompartmentKind;
 use crate::conformance::registry::Registry;
@@ -15,17 +18,16 @@ use crate::conformance::search_parameter::{ParameterKind, SearchParameter};
 use crate::fhir::resource::Resource;
 use crate::fhir::resource_type::ResourceType;
 use crate::fhir::shape::CodeSet;
-use crate::fhirpath::program::{Program, Value};
+use crate::fhirpath::program::Value;
 use crate::seal::blind::{BlindKey, Domain};
 use crate::seal::data_key::{OwnerHash, owner_hash};
 use crate::seal::hex;
 use crate::search::cursor::CursorKey;
 use crate::search::hasher::Hasher;
+use crate::search::index::traits::Traits;
 use crate::search::key::{ENTRIES_MAX, Entries, Key, ParameterNumber};
 use crate::search::param::token::case::LetterCase;
-use crate::search::param::{
-    self, DataType, Found, KeyWriter, composite, date, reference, special, token,
-};
+use crate::search::param::{self, DataType, Found, KeyWriter, composite, date, reference};
 use crate::search::words;
 
 /// The layout of all index entries together. Whoever changes what a resource's entries are, for
@@ -84,57 +86,6 @@ pub struct Indexer {
     data_types: Vec<DataType>,
     /// By the number of the resource type, then in the registry's order.
     traits: Vec<Vec<Traits>>,
-}
-
-/// What is known of a parameter of a type before any resource is seen.
-#[derive(Debug, Default)]
-struct Traits {
-    is_indexed: bool,
-    is_in_patient_compartment: bool,
-    /// Its place among [`MAIN_DATES`].
-    date_rank: Option<usize>,
-    /// Whether its tokens may state their system.
-    states_systems: bool,
-    /// The required bindings of its codes.
-    code_sets: Vec<u16>,
-    /// Whether case counts in its tokens.
-    case: LetterCase,
-    /// Of the parts of a composite.
-    components: Vec<Traits>,
-    /// The kinds of the parts of a composite.
-    kinds: Vec<ParameterKind>,
-}
-
-/// What traits are found out from.
-struct Known<'a> {
-    registry: &'a Registry,
-    data_types: &'a [DataType],
-}
-
-impl Known<'_> {
-    fn states_systems(&self, program: &Program) -> bool {
-        program.value_types().iter().any(|id| {
-            let data_type = self.data_types.get(usize::from(id.0));
-            data_type.is_none_or(|one| token::states_system(*one))
-        })
-    }
-
-    fn case(&self, program: &Program, code_sets: &[u16]) -> LetterCase {
-        let ids = program.value_types();
-        let types = ids.iter().map(|id| {
-            let data_type = self.data_types.get(usize::from(id.0)).copied();
-            data_type.unwrap_or(DataType::Other)
-        });
-        LetterCase::of(types, !code_sets.is_empty())
-    }
-
-    fn code_sets(&self, kind: ParameterKind, program: &Program) -> Vec<u16> {
-        if kind == ParameterKind::Token {
-            program.code_sets(self.registry.shapes())
-        } else {
-            Vec::new()
-        }
-    }
 }
 
 /// What [`Indexer::systems`] tells.
@@ -349,6 +300,12 @@ impl Indexer {
         }
     }
 
+    /// The members of resources of a type that the values of a parameter are in; `None` where they
+    /// may be in any.
+    pub fn members(&self, resource_type: ResourceType, code: &str) -> Option<&[CompactString]> {
+        self.traits(resource_type, code)?.members.as_deref()
+    }
+
     /// What is known of the systems of a parameter's tokens: whether values may state them, the
     /// required bindings of those that do not, and whether case counts.
     pub fn systems(&self, resource_type: ResourceType, code: &str) -> KnownSystems<'_> {
@@ -467,41 +424,6 @@ impl Gathered {
         let new_keys = self.keys.get(before..).unwrap_or_default();
         if has_value && !new_keys.iter().any(Key::is_ordered) {
             self.keys.push(Key::present(parameter));
-        }
-    }
-}
-
-impl Traits {
-    fn of(
-        parameter: &SearchParameter,
-        resource_type: ResourceType,
-        registry: &Registry,
-        data_types: &[DataType],
-    ) -> Self {
-        let Some(program) = &parameter.expression else {
-            return Self::default();
-        };
-        let is_special = [special::ID, special::LAST_UPDATED].contains(&parameter.code.as_str());
-        let known = Known {
-            registry,
-            data_types,
-        };
-        let components = parameter.components.iter();
-        let code_sets = known.code_sets(parameter.kind, program);
-        let is_indexed = !is_special;
-        let patient = registry.compartment(CompartmentKind::Patient, resource_type);
-        let rank = || MAIN_DATES.iter().position(|code| *code == parameter.code);
-        Self {
-            is_indexed,
-            is_in_patient_compartment: patient.contains(&parameter.code),
-            date_rank: (parameter.kind == ParameterKind::Date).then(rank).flatten(),
-            states_systems: known.states_systems(program),
-            case: known.case(program, &code_sets),
-            code_sets,
-            kinds: components.clone().map(|one| one.kind).collect(),
-            components: components
-                .map(|one| Self::of_component(one, &known))
-                .collect(),
         }
     }
 }

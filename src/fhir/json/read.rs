@@ -62,6 +62,7 @@ pub fn parse(bytes: &[u8], limits: Limits) -> Result<Node, JsonError> {
         at: 0,
         depth_left: limits.depth_max,
         level: 0,
+        wanted: None,
     };
     reader.document().map_err(|error| located(bytes, error))
 }
@@ -82,11 +83,35 @@ pub fn parse_resource(bytes: &[u8], limits: Limits) -> Result<Resource, JsonErro
     })
 }
 
-struct Reader<'a> {
+/// As [`parse_resource`], of the members with these names only, and `resourceType` and `id`. The
+/// rest is passed over: for documents that were read as a whole before.
+pub fn parse_members(bytes: &[u8], names: &[CompactString]) -> Result<Resource, JsonError> {
+    if let Err(error) = std::str::from_utf8(bytes) {
+        let error = fail(error.valid_up_to(), "The body is not valid UTF-8.");
+        return Err(located(bytes, error));
+    }
+    let mut reader = Reader {
+        bytes,
+        at: 0,
+        depth_left: usize::MAX,
+        level: 0,
+        wanted: Some(names),
+    };
+    match reader.document() {
+        Ok(Node::Object(object)) => Resource::from_object(object)
+            .map_err(|_object| located(bytes, fail(0, "resourceType is missing."))),
+        Ok(_) => Err(located(bytes, fail(0, "A resource must be a JSON object."))),
+        Err(error) => Err(located(bytes, error)),
+    }
+}
+
+pub(super) struct Reader<'a> {
     bytes: &'a [u8],
-    at: usize,
+    pub(super) at: usize,
     depth_left: usize,
-    level: usize,
+    pub(super) level: usize,
+    /// The only members of the outermost object that are read; all when there are none.
+    pub(super) wanted: Option<&'a [CompactString]>,
 }
 
 impl Reader<'_> {
@@ -140,6 +165,13 @@ impl Reader<'_> {
         loop {
             let start = self.at;
             let name = self.member_name()?;
+            if self.wanted.is_some() && self.is_passed_over(&name) {
+                self.pass_over()?;
+                if self.goes_on(b'}')? {
+                    continue;
+                }
+                break;
+            }
             if is_duplicate(&object, &name) {
                 let error = fail(start, "This member stands here twice.");
                 return Err(inside_member(error, &name));
@@ -291,7 +323,7 @@ impl Reader<'_> {
     }
 
     /// Moves to the next byte that ends a run of plain characters.
-    fn skip_plain(&mut self) {
+    pub(super) fn skip_plain(&mut self) {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let plain = rest
             .iter()
@@ -348,7 +380,7 @@ impl Reader<'_> {
         }
     }
 
-    fn peek(&self) -> Option<u8> {
+    pub(super) fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
 
@@ -369,7 +401,7 @@ impl Reader<'_> {
         std::str::from_utf8(bytes).unwrap_or_default()
     }
 
-    fn fail(&self, reason: &'static str) -> JsonError {
+    pub(super) fn fail(&self, reason: &'static str) -> JsonError {
         fail(self.at, reason)
     }
 }

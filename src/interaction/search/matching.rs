@@ -3,6 +3,7 @@
 //! Several queries, each on a type of its own, are one walk. Nothing here knows of pages' links.
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::access::Grant;
@@ -16,6 +17,8 @@ use crate::interaction::search::choice;
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
 use crate::search::cursor::Cursor;
+use crate::search::inside::{self, Seen};
+use crate::search::looked_at::{self, Members};
 use crate::search::lower::Lowered;
 use crate::search::plan::{Order, Plan, Predicate, Window};
 use crate::search::query::{Query, ResultOptions, Summary, Total};
@@ -32,6 +35,8 @@ pub(super) struct Matching {
     pub(super) counts: Vec<u64>,
     /// What there is to choose from when the plan finds little; see [`choice`].
     open: Option<Lowered>,
+    /// What of a candidate is looked at, where there is one query.
+    looked_at: OnceLock<Members>,
     /// How many candidates the store has examined so far.
     pub(super) examined: AtomicUsize,
 }
@@ -122,6 +127,7 @@ impl Matching {
                 counts: Vec::new(),
                 examined: AtomicUsize::default(),
                 open: None,
+                looked_at: OnceLock::new(),
             });
         }
         let mut settled = Vec::with_capacity(all.len());
@@ -141,6 +147,7 @@ impl Matching {
             counts,
             examined: AtomicUsize::default(),
             open: all.pop().filter(|_| open),
+            looked_at: OnceLock::new(),
         })
     }
 
@@ -176,6 +183,7 @@ impl Matching {
             counts: Vec::new(),
             examined: AtomicUsize::default(),
             open: None,
+            looked_at: OnceLock::new(),
         }
     }
 
@@ -190,7 +198,7 @@ impl Matching {
     }
 
     /// Whether contained resources are searched.
-    fn is_inside(&self) -> bool {
+    pub(super) fn is_inside(&self) -> bool {
         self.queries.iter().any(|query| query.result.is_inside())
     }
 
@@ -201,16 +209,16 @@ impl Matching {
         (resource, last_updated_ms): (&Resource, i64),
     ) -> Vec<Resource> {
         let indexer = ctx.records.indexer();
-        let contained = resource.object().items("contained").iter();
-        let contained = contained.filter_map(|node| {
-            let object = node.as_object()?.clone();
-            Resource::from_object(object).ok()
-        });
         let matches = |one: &Resource| {
+            let seen = Seen {
+                resource: one,
+                container: Some(resource),
+                last_updated_ms,
+            };
             self.query_of(one.resource_type())
-                .is_some_and(|query| query.matches(one, last_updated_ms, &indexer))
+                .is_some_and(|query| query.is_met(&seen, &indexer))
         };
-        contained.filter(matches).collect()
+        inside::contained(resource).filter(matches).collect()
     }
 
     /// Whether a candidate itself matches, where contained resources are searched too: the plan
@@ -243,7 +251,13 @@ impl Matching {
         }
         let last_updated_ms = stored.version.last_updated_ms;
         let indexer = ctx.records.indexer();
-        Ok(query.verify(&stored.resource()?, last_updated_ms, &indexer))
+        let members = self
+            .looked_at
+            .get_or_init(|| match self.queries.as_slice() {
+                [only] => looked_at::by_query(only, &indexer),
+                _ => None,
+            });
+        Ok(query.verify(&stored.part(members.as_deref())?, last_updated_ms, &indexer))
     }
 
     /// Walks until the page is full.

@@ -14,6 +14,7 @@ use crate::interaction::search::{SearchResponse, Searching, include, resolve};
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
 use crate::search::cursor::Frozen;
+use crate::search::looked_at;
 use crate::search::plan::Predicate;
 use crate::search::query::Total;
 use crate::search::sort::{self, SortValue};
@@ -129,9 +130,13 @@ impl Searching<'_> {
         let needs_body = sort::needs_body(keys);
         let limit = self.ctx.settings.limits.sort_candidates_max;
         let indexer = self.ctx.records.indexer();
+        let types = self.understood.queries.iter().map(|one| one.resource_type);
+        let members = looked_at::by_order(keys, types, &indexer);
         let mut sorted: Vec<(Vec<Option<SortValue>>, Item)> = Vec::new();
         let mut visit = |stored: Stored| {
-            let resource = needs_body.then(|| stored.resource()).transpose()?;
+            let resource = needs_body
+                .then(|| stored.part(members.as_deref()))
+                .transpose()?;
             let version = stored.version;
             let known = (version.address.id.as_str(), version.last_updated_ms);
             let values = sort::values(keys, known, resource.as_ref(), &indexer);

@@ -3,7 +3,8 @@
 use crate::conformance::search_parameter::{Component, SearchParameter};
 use crate::fhir::resource::Resource;
 use crate::fhir::resource_type::ResourceType;
-use crate::search::index::{Indexer, KnownSystems, Traits};
+use crate::search::index::traits::{Known, Traits};
+use crate::search::index::{Indexer, KnownSystems};
 use crate::search::param::composite::Group;
 
 impl Indexer {
@@ -61,7 +62,7 @@ impl Indexer {
 
 impl Traits {
     /// What is known of a part of a composite parameter.
-    pub(super) fn of_component(component: &Component, indexed: &super::Known<'_>) -> Self {
+    pub(super) fn of_component(component: &Component, indexed: &Known<'_>) -> Self {
         let code_sets = indexed.code_sets(component.kind, &component.expression);
         Self {
             states_systems: indexed.states_systems(&component.expression),
