@@ -281,6 +281,13 @@ fn lower(
             Conjunct::composed(disjunction(parts.iter().map(&mut lower)))
         }
         Criterion::Related(_) => Conjunct::untold(Predicate::Nothing),
+        Criterion::Referred(_) => Conjunct::untold(Predicate::All),
+        Criterion::Inside(inside) => {
+            let inner = lower(&inside.criterion, inside.target, indexer, hasher);
+            let holder = Key::of_container(resource_type, inside.target);
+            let both = vec![inner.predicate.of_contained(), Predicate::Key(holder)];
+            Conjunct::composed(conjunction(both))
+        }
         Criterion::Parameter { code, any_of } => {
             let parameter = indexer.registry().search_parameter(resource_type, code);
             let Some(parameter) = parameter else {

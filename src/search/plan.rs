@@ -130,6 +130,9 @@ impl Predicate {
     #[must_use]
     pub fn of_contained(&self) -> Self {
         match self {
+            // What is contained contains nothing itself: what it refers to lies beside it.
+            Self::Key(key) if !key.is_of_one_type() => Self::All,
+            Self::Range(range) if !range.low.is_of_one_type() => Self::All,
             Self::Key(key) => Self::Key(key.of_contained()),
             Self::Range(range) => Self::Range(range.of_contained()),
             Self::Ids(_) | Self::AnyId(_) | Self::Not(_) => Self::All,

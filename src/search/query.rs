@@ -11,6 +11,7 @@ use crate::fhir::resource_type::ResourceType;
 use crate::outcome::Issue;
 use crate::search::include::Include;
 use crate::search::index::Indexer;
+use crate::search::inside::{Inside, Referred, Seen};
 use crate::search::param::composite::Group;
 use crate::search::param::date::DateCondition;
 use crate::search::param::vocabulary::VocabularyCondition;
@@ -80,6 +81,10 @@ pub enum Criterion {
     All(Vec<Criterion>),
     /// One of these.
     Any(Vec<Criterion>),
+    /// On a contained resource that it refers to.
+    Inside(Inside),
+    /// On what refers to a contained resource in its container.
+    Referred(Referred),
     /// On other resources; replaced by its answer before the query is lowered.
     Related(Relation),
 }
@@ -196,16 +201,29 @@ impl Query {
     /// Whether a resource, which the plan has found, meets what keys leave open.
     pub fn verify(&self, resource: &Resource, last_updated_ms: i64, indexer: &Indexer) -> bool {
         let mut open = self.criteria.iter().filter(|one| one.needs_verification());
-        open.all(|one| one.matches(resource, last_updated_ms, indexer))
+        let seen = Seen {
+            resource,
+            container: None,
+            last_updated_ms,
+        };
+        open.all(|one| one.matches(&seen, indexer))
     }
 
     /// Whether a resource meets the query, decided without any keys.
     pub fn matches(&self, resource: &Resource, last_updated_ms: i64, indexer: &Indexer) -> bool {
-        resource.resource_type() == self.resource_type
-            && self
-                .criteria
-                .iter()
-                .all(|one| one.matches(resource, last_updated_ms, indexer))
+        let seen = Seen {
+            resource,
+            container: None,
+            last_updated_ms,
+        };
+        self.is_met(&seen, indexer)
+    }
+
+    /// Whether a resource meets the query where it stands, decided without any keys.
+    pub fn is_met(&self, seen: &Seen<'_>, indexer: &Indexer) -> bool {
+        let mut criteria = self.criteria.iter();
+        seen.resource.resource_type() == self.resource_type
+            && criteria.all(|one| one.matches(seen, indexer))
     }
 }
 
@@ -237,6 +255,8 @@ impl Criterion {
             }
             // Searches of their own, whose vocabulary is theirs.
             Self::Related(_)
+            | Self::Inside(_)
+            | Self::Referred(_)
             | Self::Missing { .. }
             | Self::Ids(_)
             | Self::LastUpdated(_)
@@ -248,27 +268,30 @@ impl Criterion {
     pub fn needs_verification(&self) -> bool {
         match self {
             Self::Parameter { any_of, .. } => !any_of.iter().all(Condition::is_exact),
-            Self::Words(_) => true,
+            Self::Words(_) | Self::Inside(_) | Self::Referred(_) => true,
             Self::Not(inner) => inner.needs_verification(),
             Self::Missing { .. } | Self::Ids(_) | Self::LastUpdated(_) | Self::Related(_) => false,
             Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::needs_verification),
         }
     }
 
-    fn matches(&self, resource: &Resource, last_updated_ms: i64, indexer: &Indexer) -> bool {
+    /// Whether a resource meets it, decided without any keys.
+    pub(super) fn matches(&self, seen: &Seen<'_>, indexer: &Indexer) -> bool {
+        let resource = seen.resource;
         match self {
             Self::Ids(ids) => ids.iter().any(|id| resource.id() == Some(id)),
             Self::Words(words) => words.matches(resource),
-            Self::LastUpdated(any_of) => any_of.iter().any(|one| one.holds_at(last_updated_ms)),
-            Self::All(all) => all
-                .iter()
-                .all(|one| one.matches(resource, last_updated_ms, indexer)),
-            Self::Any(any) => any
-                .iter()
-                .any(|one| one.matches(resource, last_updated_ms, indexer)),
+            Self::LastUpdated(any_of) => {
+                let mut any_of = any_of.iter();
+                any_of.any(|one| one.holds_at(seen.last_updated_ms))
+            }
+            Self::All(all) => all.iter().all(|one| one.matches(seen, indexer)),
+            Self::Any(any) => any.iter().any(|one| one.matches(seen, indexer)),
+            Self::Inside(inside) => inside.matches(seen, indexer),
+            Self::Referred(referred) => referred.matches(seen, indexer),
             // Not known here: whoever asks has it answered first.
             Self::Related(_) => false,
-            Self::Not(inner) => !inner.matches(resource, last_updated_ms, indexer),
+            Self::Not(inner) => !inner.matches(seen, indexer),
             Self::Missing { code, is_missing } => {
                 let has_value = has_column(code)
                     || any_value(code, resource, indexer, &|_| true)

@@ -62,7 +62,7 @@ fn condition(
 /// Whether a criterion is about the resource itself and nothing else, by parameters of R4.
 fn is_own(criterion: &Criterion, is_of_r4: &dyn Fn(&str) -> bool) -> bool {
     match criterion {
-        Criterion::Related(_) => false,
+        Criterion::Related(_) | Criterion::Inside(_) | Criterion::Referred(_) => false,
         Criterion::Not(inner) => is_own(inner, is_of_r4),
         Criterion::All(parts) | Criterion::Any(parts) => {
             parts.iter().all(|one| is_own(one, is_of_r4))

@@ -7,6 +7,7 @@ use moka::sync::Cache;
 use crate::access::Grant;
 use crate::access::records::{Records, failed};
 use crate::outcome::Outcome;
+use crate::search::key::Key;
 use crate::search::lower::COUNT_LIMIT;
 use crate::search::plan::{Plan, Predicate};
 
@@ -30,6 +31,23 @@ impl Default for Counts {
 }
 
 impl Records {
+    /// Whether any stored resource has one of these keys, whoever may see it: it only decides what
+    /// is looked for.
+    pub async fn has_any(&self, _grant: &Grant, keys: Vec<Key>) -> Result<bool, Outcome> {
+        self.is_any_stored(keys).await
+    }
+
+    /// Whether any stored resource has one of these keys.
+    pub(super) async fn is_any_stored(&self, keys: Vec<Key>) -> Result<bool, Outcome> {
+        let plan = Plan {
+            driver: Predicate::Or(keys.into_iter().map(Predicate::Key).collect()),
+            residual: Predicate::All,
+            type_key: None,
+        };
+        let counted = self.parts.store.count(&plan, 1).await;
+        Ok(counted.map_err(|error| failed(&error))? > 0)
+    }
+
     /// As [`Records::count`], of a plan that only walks its driver; what was counted a moment ago
     /// will do.
     pub async fn count_roughly(

@@ -3,12 +3,11 @@
 //! Which layout the entries of a store have stands in the document of search parameters. Until a
 //! type has been walked, searches on it say that they may be incomplete.
 
-use crate::access::records::{Records, failed};
+use crate::access::records::Records;
 use crate::fhir::resource_type::ResourceType;
 use crate::outcome::Outcome;
 use crate::search::index::LAYOUT;
 use crate::search::key::Key;
-use crate::search::plan::{Plan, Predicate};
 
 impl Records {
     /// Has everything walked that may have index entries of another layout than this program
@@ -43,27 +42,17 @@ impl Records {
     /// The types that the store has resources of.
     async fn stored_types(&self) -> Result<Vec<ResourceType>, Outcome> {
         let mut stored = Vec::new();
-        if self.has_any(ResourceType::all()).await? {
+        let keys = ResourceType::all().map(Key::of_type).collect();
+        if self.is_any_stored(keys).await? {
             for resource_type in ResourceType::all() {
-                if self.has_any(std::iter::once(resource_type)).await? {
+                if self
+                    .is_any_stored(vec![Key::of_type(resource_type)])
+                    .await?
+                {
                     stored.push(resource_type);
                 }
             }
         }
         Ok(stored)
-    }
-
-    async fn has_any(
-        &self,
-        types: impl Iterator<Item = ResourceType> + Send,
-    ) -> Result<bool, Outcome> {
-        let keys = types.map(|one| Predicate::Key(Key::of_type(one)));
-        let plan = Plan {
-            driver: Predicate::Or(keys.collect()),
-            residual: Predicate::All,
-            type_key: None,
-        };
-        let counted = self.parts.store.count(&plan, 1).await;
-        Ok(counted.map_err(|error| failed(&error))? > 0)
     }
 }

@@ -4,6 +4,8 @@
 //! end: then from there. Both ways find the same.
 //! Spec: <https://hl7.org/fhir/R4/search.html#chaining>, <https://hl7.org/fhir/R4/search.html#has>.
 
+mod inside;
+
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
@@ -57,7 +59,8 @@ pub(super) async fn resolve_all(
         } else {
             others
         };
-        let outer = Query::of(query.resource_type, others);
+        let mut outer = Query::of(query.resource_type, others);
+        outer.result.containment = query.result.containment;
         let resolver = Resolver { ctx, grant };
         for criterion in &mut query.criteria {
             resolver.resolve(&outer, criterion).await?;
@@ -103,6 +106,13 @@ impl Resolver<'_> {
                             source,
                             code,
                             criterion,
+                        } if outer.result.is_inside() => {
+                            self.referred((*source, code), criterion).await?
+                        }
+                        Relation::Has {
+                            source,
+                            code,
+                            criterion,
                         } => self.has(outer, (*source, code), criterion).await?,
                         Relation::Hierarchy {
                             code,
@@ -113,6 +123,10 @@ impl Resolver<'_> {
                             let way = (hierarchies.as_slice(), *is_above);
                             let found = hierarchy::walk(self.ctx, self.grant, named, way).await?;
                             references(code, found.into_iter().collect())
+                        }
+                        // A List names what stands by itself.
+                        Relation::Lists(_) if outer.result.is_inside() => {
+                            Criterion::Ids(Vec::new())
                         }
                         Relation::Lists(ids) => self.lists(outer.resource_type, ids).await?,
                     };
@@ -129,7 +143,7 @@ impl Resolver<'_> {
         criterion: &Criterion,
     ) -> Result<Query, Outcome> {
         let mut query = Query::of(resource_type, vec![criterion.clone()]);
-        vocabulary::fill(self.ctx, self.grant, &query).await?;
+        vocabulary::fill(self.ctx, self.grant, &mut query).await?;
         let outer = Query::of(resource_type, Vec::new());
         for criterion in &mut query.criteria {
             self.resolve(&outer, criterion).await?;
@@ -191,8 +205,14 @@ impl Resolver<'_> {
             };
             self.each(&ends, is_canonical, &mut add).await?;
         }
-        let targets = found.into_iter().collect();
-        Ok(to_resources(code, targets, is_canonical))
+        let found = found.into_iter().collect();
+        let stored = to_resources(code, found, is_canonical);
+        let mut any = self.inside(outer, code, targets).await?;
+        if any.is_empty() {
+            return Ok(stored);
+        }
+        any.insert(0, stored);
+        Ok(Criterion::Any(any))
     }
 
     /// Ids of what something that meets `criterion` refers to by the parameter of its type.
@@ -222,10 +242,19 @@ impl Resolver<'_> {
             matching = self.matching(inner).await?;
         }
         let place = (code, outer.resource_type);
-        if is_canonical {
-            return self.canonical_targets_of(&matching, source, place).await;
+        let mut all = vec![matching];
+        all.extend(self.containers(source, criterion).await?);
+        let (mut any, mut ids) = (Vec::new(), BTreeSet::new());
+        for matching in &all {
+            if is_canonical {
+                any.push(self.canonical_targets_of(matching, source, place).await?);
+            } else {
+                ids.extend(self.targets_of(matching, source, place).await?);
+            }
         }
-        let ids = self.targets_of(&matching, source, place).await?;
+        if is_canonical {
+            return Ok(Criterion::Any(any));
+        }
         Ok(Criterion::Ids(ids.into_iter().collect()))
     }
 
@@ -239,23 +268,20 @@ impl Resolver<'_> {
         let indexer = self.ctx.records.indexer();
         let (mut ids, mut urls) = (BTreeSet::new(), BTreeSet::new());
         let mut add = |stored: Stored| {
-            let resource = stored.resource()?;
-            each_target(
-                &indexer,
-                (source, code),
-                &resource,
-                &mut |found| match found {
-                    Target::Local {
-                        resource_type, id, ..
-                    } if resource_type == target => {
-                        ids.insert(id);
-                    }
-                    Target::Local { .. } => {}
-                    Target::Canonical { url, version } => {
-                        urls.insert((url, version));
-                    }
-                },
-            );
+            let mut add = |found| match found {
+                Target::Local {
+                    resource_type, id, ..
+                } if resource_type == target => {
+                    ids.insert(id);
+                }
+                Target::Local { .. } => {}
+                Target::Canonical { url, version } => {
+                    urls.insert((url, version));
+                }
+            };
+            for resource in matching.resources(self.ctx, &stored)? {
+                each_target(&indexer, (source, code), &resource, &mut add);
+            }
             Ok(())
         };
         self.each(matching, true, &mut add).await?;
@@ -277,8 +303,7 @@ impl Resolver<'_> {
         let indexer = self.ctx.records.indexer();
         let mut ids = BTreeSet::new();
         let mut add = |stored: Stored| {
-            let resource = stored.resource()?;
-            each_target(&indexer, (source, code), &resource, &mut |found| {
+            let mut add = |found| {
                 if let Target::Local {
                     resource_type, id, ..
                 } = found
@@ -286,7 +311,10 @@ impl Resolver<'_> {
                 {
                     ids.insert(id);
                 }
-            });
+            };
+            for resource in matching.resources(self.ctx, &stored)? {
+                each_target(&indexer, (source, code), &resource, &mut add);
+            }
             Ok(())
         };
         self.each(matching, true, &mut add).await?;

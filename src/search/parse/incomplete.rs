@@ -64,9 +64,11 @@ impl Asked<'_> {
                 }
             }
             Criterion::Words(_) => self.entries(resource_type),
-            // Of columns, and of bodies.
+            // Of columns and of bodies, and what comes of answering a chain only.
             Criterion::Ids(_)
             | Criterion::LastUpdated(_)
+            | Criterion::Inside(_)
+            | Criterion::Referred(_)
             | Criterion::Related(Relation::Lists(_)) => {}
         }
     }
