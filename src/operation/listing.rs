@@ -304,7 +304,7 @@ fn link(
         driver: None,
         frozen: kept.map(|(frozen, _)| frozen),
         rest: None,
-        within: 0,
+        within: None,
     };
     let key = ctx.records.indexer().cursor_key();
     let sealed = key.seal(&call.path, &cursor, ctx.records.random());

@@ -20,7 +20,7 @@ use crate::seal::random::{Random, RandomError};
 use crate::search::plan::Order;
 
 /// The layout of what is sealed.
-const LAYOUT: u8 = 2;
+const LAYOUT: u8 = 3;
 
 /// Characters a cursor may have: those of the longest query a URL can carry, and some.
 const TEXT_CHARACTERS_MAX: usize = 128 << 10;
@@ -49,8 +49,17 @@ pub struct Cursor {
     pub frozen: Option<Frozen>,
     /// Included resources of the page before, still to be shown; `offset` is the next one.
     pub rest: Option<Frozen>,
-    /// How many parts of the first container on the page were shown on the page before.
-    pub within: u32,
+    /// Which parts of the first container on the page were shown on the page before.
+    pub within: Option<Within>,
+}
+
+/// A place inside of a container whose parts are shown by themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Within {
+    /// The creation sequence of the container.
+    pub sequence: i64,
+    /// The id of the last part that was shown; empty for the container itself.
+    pub last_id: String,
 }
 
 /// A place in a list of resources that the store keeps for a while.
@@ -164,7 +173,7 @@ impl Cursor {
             | u8::from(self.driver.is_some()) << 3
             | u8::from(self.frozen.is_some()) << 4
             | u8::from(self.rest.is_some()) << 5
-            | u8::from(self.within > 0) << 6;
+            | u8::from(self.within.is_some()) << 6;
         let mut bytes = vec![LAYOUT, flags, self.driver.unwrap_or_default()];
         bytes.extend(self.high_water.to_be_bytes());
         bytes.extend(self.after.unwrap_or_default().to_be_bytes());
@@ -174,8 +183,11 @@ impl Cursor {
             bytes.extend(frozen.offset.to_be_bytes());
             bytes.extend(frozen.length.to_be_bytes());
         }
-        if self.within > 0 {
-            bytes.extend(self.within.to_be_bytes());
+        if let Some(within) = &self.within {
+            bytes.extend(within.sequence.to_be_bytes());
+            let length = u32::try_from(within.last_id.len()).unwrap_or(u32::MAX);
+            bytes.extend(length.to_be_bytes());
+            bytes.extend(within.last_id.as_bytes());
         }
         bytes.extend(self.query.as_bytes());
         bytes
@@ -192,10 +204,9 @@ impl Cursor {
         let is_set = |bit: u8| flags >> bit & 1 == 1;
         let frozen = Frozen::read(is_set(4), &mut rest)?;
         let include = Frozen::read(is_set(5), &mut rest)?;
-        let mut within = 0;
+        let mut within = None;
         if is_set(6) {
-            let (number, behind) = rest.split_first_chunk()?;
-            (within, rest) = (u32::from_be_bytes(*number), behind);
+            within = Some(Within::read(&mut rest)?);
         }
         Some(Self {
             query: String::from_utf8(rest.to_vec()).ok()?,
@@ -211,6 +222,21 @@ impl Cursor {
             frozen,
             rest: include,
             within,
+        })
+    }
+}
+
+impl Within {
+    /// Reads one from the front of `bytes`.
+    fn read(bytes: &mut &[u8]) -> Option<Self> {
+        let (sequence, rest) = bytes.split_first_chunk()?;
+        let (length, rest) = rest.split_first_chunk()?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+        let (id, rest) = rest.split_at_checked(length)?;
+        *bytes = rest;
+        Some(Self {
+            sequence: i64::from_be_bytes(*sequence),
+            last_id: String::from_utf8(id.to_vec()).ok()?,
         })
     }
 }
@@ -238,14 +264,17 @@ impl Frozen {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Cursor, CursorError, CursorKey, Frozen};
+    use super::{Cursor, CursorError, CursorKey, Frozen, Within};
     use crate::seal::blind::BlindKey;
     use crate::seal::random::SystemRandom;
     use crate::search::plan::Order;
 
     fn any_cursor() -> impl Strategy<Value = Cursor> {
         let numbers = (any::<Option<i64>>(), any::<i64>(), any::<Option<u64>>());
-        let lists = (any_frozen(), any_frozen(), any::<(Option<u8>, u32)>());
+        let within = prop::option::of((any::<i64>(), ".{0,9}"));
+        let within =
+            within.prop_map(|place| place.map(|(sequence, last_id)| Within { sequence, last_id }));
+        let lists = (any_frozen(), any_frozen(), (any::<Option<u8>>(), within));
         (".{0,40}", any::<bool>(), numbers, lists).prop_map(
             |(query, is_backward, (after, high_water, total), (frozen, rest, (driver, within)))| {
                 Cursor {
@@ -321,7 +350,7 @@ mod tests {
             driver: None,
             frozen: None,
             rest: None,
-            within: 0,
+            within: None,
         };
         let text = || key(1).seal("Patient", &cursor, &SystemRandom).unwrap();
         assert_ne!(text(), text());

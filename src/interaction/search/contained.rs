@@ -1,23 +1,39 @@
 //! Searches that show contained resources by themselves: pages of the parts of containers.
 //!
-//! A page may end inside a container; its link says how many of that one's parts were shown.
+//! A page may end inside a container; its link says which container and up to which of its parts,
+//! in the order of their ids, so that nothing is shown twice or left out when it changes meanwhile.
 //! Pages are followed forward only.
 //! Spec: <https://hl7.org/fhir/R4/search.html#contained>.
 
 use crate::access::records::Stored;
 use crate::fhir::json;
+use crate::fhir::resource::Resource;
 use crate::interaction::Context;
 use crate::interaction::search::matching::{Matching, Walk};
 use crate::interaction::search::paging::Page;
 use crate::interaction::search::{SearchResponse, Searching};
 use crate::outcome::Outcome;
+use crate::search::cursor::Within;
 use crate::search::query::Total;
 
 /// A match: a resource, or one that it contains with the id that it has there.
 pub(super) type Part = (Stored, Option<String>);
 
 impl Matching {
-    /// What of a candidate matches: itself, and what it contains.
+    /// What of a match meets the query: itself, or what it contains where that is searched.
+    pub(super) fn resources(
+        &self,
+        ctx: &Context,
+        stored: &Stored,
+    ) -> Result<Vec<Resource>, Outcome> {
+        let resource = stored.resource()?;
+        if !self.is_inside() {
+            return Ok(vec![resource]);
+        }
+        Ok(self.inside(ctx, (&resource, stored.version.last_updated_ms)))
+    }
+
+    /// What of a candidate matches: itself, and what it contains in the order of the ids there.
     pub(super) fn parts(&self, ctx: &Context, stored: Stored) -> Result<Vec<Part>, Outcome> {
         let resource = stored.resource()?;
         let candidate = (&resource, stored.version.last_updated_ms);
@@ -31,6 +47,7 @@ impl Matching {
             };
             parts.push((part, Some(inner.id().unwrap_or_default().to_owned())));
         }
+        parts.sort_by(|(_, one), (_, other)| one.cmp(other));
         if self.is_match_itself(ctx, candidate) {
             parts.insert(0, (stored, None));
         }
@@ -60,25 +77,45 @@ impl Searching<'_> {
             matching.driver,
             cursor.is_some(),
         );
-        let mut skipped = cursor.map_or(0, |cursor| cursor.within);
+        let shown_before = cursor.and_then(|cursor| cursor.within.as_ref());
         let (mut after, mut has_more) = (walk.after, found.has_more);
-        let mut shown = Vec::new();
+        let (mut shown, mut within) = (Vec::new(), None);
         for stored in found.matches {
             let sequence = stored.version.sequence;
-            let parts = matching.parts(ctx, stored)?;
-            let before = usize::try_from(skipped).unwrap_or(usize::MAX);
-            let room = page_size - shown.len();
-            let left = parts.len().saturating_sub(before);
-            shown.extend(parts.into_iter().skip(before).take(room));
-            if left > room {
-                let taken = u32::try_from(room).unwrap_or(u32::MAX);
-                (skipped, has_more) = (skipped.saturating_add(taken), true);
+            let before = shown_before.filter(|before| before.sequence == sequence);
+            let mut parts = matching.parts(ctx, stored)?;
+            parts.retain(|(_, id)| {
+                before.is_none_or(|before| id.as_deref().is_some_and(|id| *id > *before.last_id))
+            });
+            let room = page_size.saturating_sub(shown.len());
+            let is_cut = parts.len() > room;
+            // Parts without an id stay together.
+            let mut taken: Vec<Part> = Vec::new();
+            for part in parts {
+                if taken.len() >= room && taken.last().is_none_or(|(_, last)| *last != part.1) {
+                    break;
+                }
+                taken.push(part);
+            }
+            let last_id = taken.last().and_then(|(_, id)| id.clone());
+            let is_untouched = taken.is_empty();
+            shown.append(&mut taken);
+            if is_cut {
+                has_more = true;
+                within = match before {
+                    Some(before) if is_untouched => Some(before.clone()),
+                    _ if is_untouched => None,
+                    _ => Some(Within {
+                        sequence,
+                        last_id: last_id.unwrap_or_default(),
+                    }),
+                };
                 break;
             }
-            (after, skipped) = (Some(sequence), 0);
+            after = Some(sequence);
         }
         if has_more {
-            page.go_on(after, skipped);
+            page.go_on(after, within);
         }
         let is_whole = !has_more && cursor.is_none();
         response.total = match (cursor, self.understood.result.total) {

@@ -11,7 +11,7 @@ use crate::interaction::search::matching::{FoundPage, Walk};
 use crate::interaction::search::scope::Understood;
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
-use crate::search::cursor::{Cursor, Frozen};
+use crate::search::cursor::{Cursor, Frozen, Within};
 use crate::search::plan::Order;
 
 /// The parameter that holds a sealed cursor.
@@ -101,8 +101,8 @@ pub(super) struct Page {
     first: Option<Place>,
     previous: Option<Place>,
     next: Option<Place>,
-    /// How many parts of the first container of the next page were shown.
-    within: u32,
+    /// Which parts of the first container of the next page were shown.
+    within: Option<Within>,
     /// Included resources that have no room on this page; they come before the next one.
     pub(super) rest: Option<Frozen>,
 }
@@ -129,7 +129,7 @@ impl Page {
             first: None,
             previous: None,
             next: None,
-            within: 0,
+            within: None,
             rest: None,
         }
     }
@@ -141,8 +141,8 @@ impl Page {
         self.first = is_further.then_some(Place::Walk(Order::NewestFirst, None));
     }
 
-    /// The next page begins behind a container, with so many parts of the one after it shown.
-    pub(super) fn go_on(&mut self, after: Option<i64>, within: u32) {
+    /// The next page begins behind a container, with these parts of the one after it shown.
+    pub(super) fn go_on(&mut self, after: Option<i64>, within: Option<Within>) {
         self.next = Some(Place::Walk(Order::NewestFirst, after));
         self.within = within;
     }
@@ -235,7 +235,7 @@ impl Page {
                 let mut cursor = self.cursor(asked, Some(place));
                 cursor.rest = rest;
                 if relation == "next" {
-                    cursor.within = self.within;
+                    cursor.within.clone_from(&self.within);
                 }
                 links.push((relation, seal(ctx, request, asked, &cursor)?));
             }
@@ -253,7 +253,7 @@ impl Page {
             driver: self.driver,
             frozen: self.frozen,
             rest: None,
-            within: 0,
+            within: None,
         };
         match place {
             None => {}

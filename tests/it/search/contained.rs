@@ -9,6 +9,9 @@ on_both_stores!(
     contained_resources_are_found_by_their_own_parameters,
     contained_resources_are_shown_by_themselves,
     pages_end_inside_of_containers,
+    a_container_that_changes_between_pages_repeats_and_loses_nothing,
+    chains_look_into_containers,
+    reverse_chains_look_into_containers,
     what_cannot_be_asked_of_contained_resources_is_refused,
 );
 
@@ -155,6 +158,189 @@ async fn pages_end_inside_of_containers(backend: Backend) {
     seen.sort();
     seen.dedup();
     assert_eq!(seen.len(), 12);
+}
+
+/// `fullUrl` behind the base of each match, and the `next` link.
+fn shown(page: &Value) -> (Vec<String>, Option<String>) {
+    let urls = page["entry"].as_array().into_iter().flatten().map(|entry| {
+        let url = entry["fullUrl"].as_str().unwrap();
+        url.rsplit_once("/fhir/").unwrap().1.to_owned()
+    });
+    (urls.collect(), link(page, "next").map(str::to_owned))
+}
+
+async fn a_container_that_changes_between_pages_repeats_and_loses_nothing(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    let inside = |ids: &[&str]| {
+        let one = |id: &&str| medication(id, "a", "active");
+        ids.iter().map(one).collect::<Vec<_>>()
+    };
+    put(&server, &request("older", &inside(&["a", "b", "c"]))).await;
+    put(&server, &request("newer", &inside(&["d", "b", "c"]))).await;
+    let query = "Medication?code=a&_contained=true&_containedType=contained&_count=2";
+    let (first, next) = shown(&found(&server, query).await);
+    let next = next.unwrap();
+    assert_eq!(
+        first,
+        ["MedicationRequest/newer#b", "MedicationRequest/newer#c"]
+    );
+    // One more in front of what was shown, and one of those gone.
+    put(&server, &request("newer", &inside(&["a", "c", "d"]))).await;
+    let (second, last) = shown(&found(&server, &next).await);
+    assert_eq!(
+        second,
+        ["MedicationRequest/newer#d", "MedicationRequest/older#a"]
+    );
+    let (third, _) = shown(&found(&server, &last.unwrap()).await);
+    assert_eq!(
+        third,
+        ["MedicationRequest/older#b", "MedicationRequest/older#c"]
+    );
+    // A container that is gone takes nothing from the next one.
+    let deleted = server.delete("MedicationRequest/newer").await;
+    assert_eq!(deleted.status.as_u16(), 204);
+    let (rest, _) = shown(&found(&server, &next).await);
+    assert_eq!(
+        rest,
+        ["MedicationRequest/older#a", "MedicationRequest/older#b"]
+    );
+}
+
+/// A request for the contained medication `m`, beside others that are only mentioned.
+fn compounded(id: &str, contained: &[Value]) -> Value {
+    let mut whole = request(id, contained);
+    let object = whole.as_object_mut().unwrap();
+    object.remove("medicationCodeableConcept");
+    object.insert("medicationReference".into(), json!({ "reference": "#m" }));
+    whole
+}
+
+async fn chains_look_into_containers(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    put(&server, &json!({ "resourceType": "Patient", "id": "p" })).await;
+    let sugar = json!({ "resourceType": "Substance", "id": "sugar", "code": { "text": "Sugar",
+        "coding": [{ "system": "http://s", "code": "sugar" }] } });
+    put(&server, &sugar).await;
+    put(&server, &medication("own", "a", "active")).await;
+    let mut stored = request("stored", &[medication("m", "b", "active")]);
+    stored
+        .as_object_mut()
+        .unwrap()
+        .remove("medicationCodeableConcept");
+    stored["medicationReference"] = json!({ "reference": "Medication/own" });
+    put(&server, &stored).await;
+    let mut mixed = medication("m", "a", "active");
+    mixed["ingredient"] = json!([{ "itemReference": { "reference": "Substance/sugar" } }]);
+    mixed["manufacturer"] = json!({ "reference": "#maker" });
+    let maker = json!({ "resourceType": "Organization", "id": "maker", "name": "Maker" });
+    let other = medication("other", "c", "inactive");
+    put(&server, &compounded("mixed", &[mixed, maker, other])).await;
+    let observation = json!({ "resourceType": "Observation", "id": "seen", "status": "final",
+        "code": { "text": "x" }, "subject": { "reference": "#who" },
+        "contained": [{ "resourceType": "Patient", "id": "who", "name": [{ "family": "Inside" }] }] });
+    put(&server, &observation).await;
+    let both = ["MedicationRequest/mixed", "MedicationRequest/stored"];
+    let mixed = ["MedicationRequest/mixed"];
+    let cases: [(&str, &[&str]); 20] = [
+        ("MedicationRequest?medication.code=a", &both),
+        (
+            "MedicationRequest?medication.code=a&patient=p&status=active",
+            &both,
+        ),
+        (
+            "MedicationRequest?medication.ingredient=Substance/sugar",
+            &mixed,
+        ),
+        (
+            "MedicationRequest?medication.ingredient:Substance.code=sugar",
+            &mixed,
+        ),
+        (
+            "MedicationRequest?medication.ingredient:Substance.code=salt",
+            &[],
+        ),
+        ("MedicationRequest?medication.manufacturer.name=mak", &mixed),
+        ("MedicationRequest?medication.manufacturer.name=other", &[]),
+        (
+            "MedicationRequest?medication.manufacturer:missing=true",
+            &["MedicationRequest/stored"],
+        ),
+        (
+            "MedicationRequest?medication.status=active&medication.code=a",
+            &both,
+        ),
+        // Contained, but not what the reference leads to.
+        ("MedicationRequest?medication.code=c", &[]),
+        ("MedicationRequest?medication.code=b", &[]),
+        // Ids within a container are no logical ids.
+        ("MedicationRequest?medication._id=m", &[]),
+        (
+            "MedicationRequest?medication._id=own",
+            &["MedicationRequest/stored"],
+        ),
+        ("MedicationRequest?_filter=medication.code%20eq%20a", &both),
+        ("Observation?patient.name=inside", &["Observation/seen"]),
+        (
+            "Observation?subject:Patient.family=inside&status=final",
+            &["Observation/seen"],
+        ),
+        ("Observation?subject.name=outside", &[]),
+        ("Medication?_contained=true&manufacturer.name=mak", &mixed),
+        ("Medication?_contained=both&manufacturer.name=other", &[]),
+        (
+            "MedicationRequest?medication._has:MedicationRequest:medication:status=active",
+            &both,
+        ),
+    ];
+    for (query, expected) in cases {
+        assert_eq!(matches(&server, query).await, expected, "{query}");
+        let counted = found(&server, &format!("{query}&_summary=count")).await;
+        assert_eq!(counted["total"], expected.len(), "{query}");
+    }
+    let sorted = found(&server, "MedicationRequest?medication.code=a&_sort=_id").await;
+    assert_eq!(entries(&sorted, "match"), both);
+    put(
+        &server,
+        &compounded("mixed", &[medication("m", "z", "active")]),
+    )
+    .await;
+    let query = "MedicationRequest?medication.code=a";
+    assert_eq!(matches(&server, query).await, ["MedicationRequest/stored"]);
+}
+
+async fn reverse_chains_look_into_containers(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    for id in ["p", "q"] {
+        put(&server, &json!({ "resourceType": "Patient", "id": id })).await;
+    }
+    let seen = |id: &str, code: &str, patient: &str| {
+        json!({ "resourceType": "Observation", "id": id, "status": "final",
+            "code": { "coding": [{ "code": code }] },
+            "subject": { "reference": format!("Patient/{patient}") } })
+    };
+    put(&server, &seen("own", "pulse", "q")).await;
+    let report = json!({ "resourceType": "DiagnosticReport", "id": "r", "status": "final",
+        "code": { "text": "x" }, "result": [{ "reference": "#o" }, { "reference": "#n" }],
+        "contained": [seen("o", "pulse", "p"), seen("n", "weight", "q")] });
+    put(&server, &report).await;
+    let cases: [(&str, &[&str]); 4] = [
+        (
+            "Patient?_has:Observation:subject:code=pulse",
+            &["Patient/p", "Patient/q"],
+        ),
+        (
+            "Patient?_has:Observation:patient:code=weight",
+            &["Patient/q"],
+        ),
+        ("Patient?_has:Observation:patient:code=height", &[]),
+        (
+            "Patient?_has:Observation:subject:code=weight&_has:Observation:subject:code=pulse",
+            &["Patient/q"],
+        ),
+    ];
+    for (query, expected) in cases {
+        assert_eq!(matches(&server, query).await, expected, "{query}");
+    }
 }
 
 async fn what_cannot_be_asked_of_contained_resources_is_refused(backend: Backend) {
