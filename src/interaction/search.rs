@@ -11,6 +11,7 @@ mod contained;
 mod explain;
 mod hierarchy;
 mod include;
+mod letter_case;
 mod matching;
 mod paging;
 mod resolve;

@@ -10,7 +10,7 @@ use crate::access::records::Stored;
 use crate::fhir::query::encode;
 use crate::fhir::resource::Resource;
 use crate::interaction::Context;
-use crate::interaction::search::{self, Strictness};
+use crate::interaction::search::{self, Strictness, letter_case};
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
 use crate::search::param::vocabulary::{Asked, VocabularyCondition};
@@ -23,8 +23,9 @@ const FETCHED_MAX: usize = 64;
 /// Codes that one condition may stand for.
 const CODES_MAX: usize = 10_000;
 
-/// Fills in the codes of every condition on vocabulary.
-pub(super) async fn fill(ctx: &Context, grant: &Grant, query: &Query) -> Result<(), Outcome> {
+/// Fills in the codes of every condition on vocabulary, and settles where case counts.
+pub(super) async fn fill(ctx: &Context, grant: &Grant, query: &mut Query) -> Result<(), Outcome> {
+    letter_case::settle(ctx, grant, query).await?;
     let grant = &grant.on_terminology();
     let mut sources = Sources::default();
     for condition in query.vocabulary() {
@@ -45,7 +46,7 @@ async fn fill_one(
     };
     for _ in 0..FETCHED_MAX {
         let missing = match look_up(&condition.asked, sources) {
-            Ok(expansion) => return accept(condition, &expansion),
+            Ok(expansion) => return accept(ctx, grant, condition, &expansion).await,
             Err(error) => error,
         };
         let is_found = match &missing {
@@ -61,17 +62,20 @@ async fn fill_one(
     Err(refuse(reason))
 }
 
-fn accept(condition: &VocabularyCondition, expansion: &Expansion) -> Result<(), Outcome> {
+async fn accept(
+    ctx: &Context,
+    grant: &Grant,
+    condition: &VocabularyCondition,
+    expansion: &Expansion,
+) -> Result<(), Outcome> {
     let mut all = Vec::new();
     for (system, codes) in expansion {
         match codes {
             Codes::All => all.push((system.as_str(), None)),
             Codes::Some(codes) => {
-                all.extend(
-                    codes
-                        .iter()
-                        .map(|code| (system.as_str(), Some(code.as_str()))),
-                );
+                let is_sensitive = ctx.records.is_case_sensitive(grant, system).await?;
+                let code = |code| (system.as_str(), Some((code, is_sensitive)));
+                all.extend(codes.iter().map(String::as_str).map(code));
             }
         }
     }

@@ -36,6 +36,9 @@ pub enum Asked {
     },
 }
 
+/// A code, and whether its system says that case counts.
+pub type StatedCode<'a> = (&'a str, Option<bool>);
+
 /// A condition on codes that are known once the vocabulary is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VocabularyCondition {
@@ -86,9 +89,22 @@ pub fn parse(
 impl VocabularyCondition {
     /// Fills in what is asked for: systems with their codes, or with none for all of a system.
     /// What was filled in before stays.
-    pub fn fill<'a>(&self, systems: impl Iterator<Item = (&'a str, Option<&'a str>)>) {
+    pub fn fill<'a>(&self, systems: impl Iterator<Item = (&'a str, Option<StatedCode<'a>>)>) {
         let tokens = systems.map(|(system, code)| match code {
-            Some(code) => of_pair(system.to_owned(), code.to_owned(), self.case),
+            Some((code, is_sensitive)) => {
+                let (system, code) = (system.to_owned(), code.to_owned());
+                match is_sensitive {
+                    None => of_pair(system, code, self.case),
+                    Some(is_sensitive) => {
+                        let case = if is_sensitive {
+                            LetterCase::Exact
+                        } else {
+                            self.case
+                        };
+                        TokenCondition::CodeInSystem { system, code, case }
+                    }
+                }
+            }
             None => of_known_system(system, &self.bound),
         });
         self.tokens.get_or_init(|| tokens.collect());

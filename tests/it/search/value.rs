@@ -14,6 +14,7 @@ on_both_stores!(
     composites_find_values_of_one_element,
     codes_are_found_by_value_set_and_hierarchy,
     case_counts_where_the_code_system_says_so,
+    stored_code_systems_say_whether_case_counts,
     a_value_set_that_cannot_be_expanded_refuses_the_search,
 );
 
@@ -347,6 +348,51 @@ async fn case_counts_where_the_code_system_says_so(backend: Backend) {
         ],
     )
     .await;
+}
+
+async fn stored_code_systems_say_whether_case_counts(backend: Backend) {
+    let server = TestServer::start(backend).await;
+    let act = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
+    for (id, system, code) in [
+        ("upper", "http://own", "AMB"),
+        ("lower", "http://own", "amb"),
+        ("act", act, "AMB"),
+    ] {
+        let one = json!({"resourceType": "Encounter", "id": id, "status": "planned",
+            "class": {"system": system, "code": code}});
+        put(&server, &one).await;
+    }
+    let both: &[&str] = &["lower", "upper"];
+    let of_own = "Encounter?class=http://own|amb";
+    let of_act = format!("Encounter?class={act}|amb");
+    check(&server, &[(of_own, both), (&of_act, &[])]).await;
+    let system = |id: &str, url: &str, counts: Value| {
+        let mut one = json!({"resourceType": "CodeSystem", "id": id, "url": url,
+            "status": "active", "content": "not-present"});
+        one["caseSensitive"] = counts;
+        one
+    };
+    put(&server, &system("own", "http://own", json!(true))).await;
+    put(&server, &system("act", act, json!(false))).await;
+    let set = json!({"resourceType": "ValueSet", "id": "set", "url": "http://set",
+        "status": "active", "compose": {"include": [{"system": "http://own",
+            "concept": [{"code": "amb"}]}]}});
+    put(&server, &set).await;
+    check(
+        &server,
+        &[
+            (of_own, &["lower"]),
+            ("Encounter?class=http://own|AMB", &["upper"]),
+            ("Encounter?class:not=http://own|amb", &["act", "upper"]),
+            ("Encounter?class:in=http://set", &["lower"]),
+            ("Encounter?class=amb", &["act", "lower", "upper"]),
+            (&of_act, &["act"]),
+        ],
+    )
+    .await;
+    let deleted = server.delete("CodeSystem/own").await;
+    assert_eq!(deleted.status, 204, "{}", deleted.text());
+    check(&server, &[(of_own, both)]).await;
 }
 
 async fn a_value_set_that_cannot_be_expanded_refuses_the_search(backend: Backend) {
