@@ -158,6 +158,13 @@ impl Decimal {
         Self::normal(is_negative, exponent, digits)
     }
 
+    /// The number as a text that only it has.
+    pub fn form(&self) -> String {
+        let sign = if self.is_negative { "-" } else { "" };
+        let digits = self.digits.iter().map(|digit| char::from(b'0' + digit));
+        format!("{sign}0.{}e{}", digits.collect::<String>(), self.exponent)
+    }
+
     /// The digits, without zeros in front and behind, each 0 to 9, and the exponent of the point
     /// before the first of them.
     pub fn parts(&self) -> (&[u8], i32) {

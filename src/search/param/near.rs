@@ -111,6 +111,15 @@ impl NearCondition {
         Predicate::Or(keys.collect())
     }
 
+    /// What it asks, written out.
+    pub fn form(&self) -> String {
+        let Position {
+            latitude,
+            longitude,
+        } = self.centre;
+        format!("near({latitude}|{longitude}|{}m)", self.distance_m)
+    }
+
     /// Whether its keys are all that the parameter has.
     pub fn is_walk(&self) -> bool {
         self.level().is_none()

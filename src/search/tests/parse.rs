@@ -258,3 +258,49 @@ fn queries_that_ask_for_the_same_have_one_form() {
         form("Patient", "active=true")
     );
 }
+
+/// Reservations are named by these: processes of two builds have to agree.
+#[test]
+fn forms_are_written_out() {
+    let form = |name: &str, query: &str| canonical::form(&parse_query(name, query).unwrap());
+    for (name, query, expected) in [
+        (
+            "Patient",
+            r#"identifier=http://a|x"y&family=De,Da&_id=1"#,
+            r#"Patient?_id="1" and family="da","de" and identifier="http://a"|"x\"y""#,
+        ),
+        (
+            "Patient",
+            "birthdate=ge2000-01-01&name:exact=A&gender:missing=true",
+            r#"Patient?birthdate=ge[946684800000,946771200000) and gender:missing=true and name=exact:"A""#,
+        ),
+        (
+            "Observation",
+            "code:not=a&value-quantity=5.40|http://u|mg&subject:Patient.name:contains=x",
+            concat!(
+                r#"Observation?not (code=folded:"a") and subject.(Patient.(name=contains:"x"))"#,
+                r#" and value-quantity=eq0.54e1/0.5395e1/0.5405e1|"http://u"|"mg""#
+            ),
+        ),
+        (
+            "Patient",
+            "_has:Observation:patient:code-value-quantity=x|y$lt2&_list=7",
+            r#"Patient?_has:Observation:patient(code-value-quantity=folded:"x"|"y"$lt0.2e1/0.15e1/0.25e1) and _list="7""#,
+        ),
+        (
+            "Location",
+            "near=1.5|2|3&partof:below=Location/1,2",
+            r#"Location?near=near(1.5|2|3000m) and partof:below[Location.partof]="Location/1","Location/2""#,
+        ),
+        (
+            "Encounter",
+            "class:in=http://v&subject:identifier=http://a|1&_lastUpdated=lt2000-01-01",
+            concat!(
+                r#"Encounter?_lastUpdated=lt[946684800000,946771200000)"#,
+                r#" and class=in:"http://v" and subject=identifier:"http://a"|"1""#
+            ),
+        ),
+    ] {
+        assert_eq!(form(name, query), expected, "{query}");
+    }
+}
