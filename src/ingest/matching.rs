@@ -4,6 +4,7 @@
 
 use serde::Serialize;
 
+use crate::access::records::Stored;
 use crate::access::{Grant, Intent};
 use crate::fhir::query;
 use crate::fhir::resource::{Node, Object, Resource};
@@ -77,7 +78,7 @@ async fn candidates(
         query,
     };
     let found = find(ctx, grant, &mut Stage::default(), &criteria, CANDIDATES_MAX).await?;
-    found.iter().map(|stored| stored.resource()).collect()
+    found.iter().map(Stored::resource).collect()
 }
 
 fn queries(described: &Object) -> Vec<String> {
