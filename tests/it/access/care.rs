@@ -112,11 +112,8 @@ async fn a_care_team_opens_the_record_while_it_is_active(backend: Backend) {
     left["participant"][0]["period"] = json!({ "end": "2020-01-01" });
     // Who is a member beside a clinician is no patient of theirs.
     let mut beside = team("t4", "p3", "Patient/p2");
-    let clinician = json!({ "member": { "reference": "Practitioner/d1" } });
-    beside["participant"]
-        .as_array_mut()
-        .unwrap()
-        .push(clinician);
+    let member = json!({ "member": { "reference": "Practitioner/d1" } });
+    beside["participant"].as_array_mut().unwrap().push(member);
     store(&server, &[proposed, ended, left, beside]).await;
     let actor = Actor::of(&server, &clinician()).await;
     assert_eq!(actor.ids("Patient", "").await, set(&["p3"]));
