@@ -32,7 +32,7 @@ impl Records {
     /// Destroys everything of a patient: the keys first, then bodies and index entries.
     pub async fn erase(&self, grant: &Grant, patient_id: &str) -> Result<u64, Outcome> {
         require(grant.erases())?;
-        self.note_erasure(grant, patient_id)?;
+        Self::note_erasure(grant, patient_id)?;
         let owner = self.indexer().owner_hash(Some(patient_id));
         let now_ms = self.parts.clock.now_ms();
         self.note(&owner, now_ms)

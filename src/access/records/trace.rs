@@ -63,7 +63,7 @@ impl Records {
     }
 
     /// Notes whose record is going to be erased.
-    pub(super) fn note_erasure(&self, grant: &Grant, patient_id: &str) -> Result<(), Outcome> {
+    pub(super) fn note_erasure(grant: &Grant, patient_id: &str) -> Result<(), Outcome> {
         if let Some(step) = &grant.step {
             let resource_type = PATIENT.parse();
             let resource_type = resource_type

@@ -73,9 +73,10 @@ impl Pending {
     /// Writes the event; what leaves then.
     pub(super) async fn settle(mut self, response: Response) -> Response {
         let event = self.event(Some(response.status()));
-        let written = match self.counts(&event) {
-            true => self.state.journal.record(event).await,
-            false => Ok(()),
+        let written = if self.counts(&event) {
+            self.state.journal.record(event).await
+        } else {
+            Ok(())
         };
         self.is_settled = true;
         match written {
