@@ -2,7 +2,8 @@
 //!
 //! [`event`] says what happened, [`journal`] writes it, [`verify`] finds what was tampered with.
 //! What a request touched is collected in `access::trail`; FHIR's resources are made from the
-//! journal above. Spec: <https://hl7.org/fhir/R4/auditevent.html>, <https://profiles.ihe.net/ITI/BALP/>.
+//! journal above. Spec: <https://hl7.org/fhir/R4/auditevent.html>,
+//! <https://profiles.ihe.net/ITI/BALP/>.
 
 pub mod block;
 pub mod checkpoint;

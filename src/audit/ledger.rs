@@ -195,8 +195,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Takes the queries of events away, by the ids of those; the chain stays as it is. Whoever does
-    /// it writes an event that says so.
+    /// Takes the queries of events away, by the ids of those; the chain stays as it is. Whoever
+    /// does it writes an event that says so.
     pub async fn forget_queries(&self, events: &BTreeSet<String>) -> Result<(), JournalError> {
         let mut by_block: BTreeMap<String, Vec<u32>> = BTreeMap::new();
         for (block, at) in events.iter().filter_map(|id| block::event_of(id)) {

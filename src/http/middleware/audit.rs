@@ -119,7 +119,9 @@ impl Pending {
         };
         let outcome = event.ending.outcome;
         // What was refused did not leave, and was not written. A write that failed may have been.
-        if outcome == EventOutcome::Success {
+        // What a write opens before it is what it writes.
+        let is_write = !written.is_empty() && self.act != Act::Bundle;
+        if outcome == EventOutcome::Success && !is_write {
             add(&mut event, shown, false);
         }
         if outcome != EventOutcome::Minor {
@@ -196,7 +198,7 @@ fn sought(text: &str) -> Vec<String> {
     };
     let is_patients = path == "Patient";
     let of_query = query::pairs(query).into_iter().flat_map(|(name, value)| {
-        let name = name.split(':').next().unwrap_or_default();
+        let name = name.strip_suffix(":Patient").unwrap_or(&name);
         let names_patients =
             matches!(name, "patient" | "subject") || (is_patients && name == "_id");
         let values = value.split(',').filter(|_| names_patients);

@@ -12,7 +12,7 @@ async fn events_outlive_an_erasure_without_their_queries(backend: Backend) {
     let mut ada = patient("Lovelace");
     ada["id"] = json!("ada");
     assert_eq!(server.put("Patient/ada", &ada).await.status, 201);
-    let query = "Condition?patient=ada&code=http://hl7.org/fhir/sid/icd-10|B20";
+    let query = "Condition?patient=ada&code=http://hl7.org/fhir/sid/icd-10%7CB20";
     assert_eq!(server.get(query).await.status, 200);
     assert_eq!(server.get("Patient?family=Lovelace").await.status, 200);
     let before = events(&server).await;
