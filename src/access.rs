@@ -3,7 +3,9 @@
 //! [`check`] is the only maker of a [`Grant`], and [`records::Records`], the only way to stored
 //! resources, wants one for everything. What nobody allowed is denied.
 
+mod consent;
 pub mod documents;
+pub mod emergency;
 pub mod keys;
 pub mod person;
 pub mod policy;
@@ -11,10 +13,12 @@ pub mod reach;
 pub mod records;
 pub mod scope;
 pub mod sequence;
+pub mod share;
 pub mod trail;
 
 use std::sync::Arc;
 
+use crate::access::person::Person;
 use crate::access::policy::{Level, Opened, Policy, Restriction, Turn};
 use crate::access::scope::Permissions;
 use crate::access::trail::{Actor, Step, Trail};
@@ -85,6 +89,14 @@ impl Session {
     /// The session of a command that was given the store and its keys.
     pub const fn operator() -> Self {
         Self::of(Identity::Operator)
+    }
+
+    /// The person who acts, where it is one who signed in.
+    pub fn person(&self) -> Option<&Person> {
+        match &self.identity {
+            Identity::Bearer(policy) => policy.person(),
+            Identity::Open | Identity::Operator | Identity::Anonymous => None,
+        }
     }
 
     /// The session of a request with an access token that was verified.
@@ -177,6 +189,15 @@ impl Grant {
     /// Whether nothing is kept from the bearer, so that figures about everything may be shown.
     pub fn is_unlimited(&self) -> bool {
         self.policy.is_none()
+    }
+
+    /// A place as this bearer sees it: what is sealed for it opens for nobody whose right is
+    /// another one, so that a total of a broader right shows nobody what is hidden from them.
+    pub fn bound(&self, place: &str) -> String {
+        match &self.policy {
+            None => place.to_owned(),
+            Some(policy) => format!("{place}\0{}", policy.mark()),
+        }
     }
 
     /// Whether searches find anything of a type.

@@ -1,5 +1,6 @@
 //! Routes, one page per surface. Handlers extract, ask for access, call an interaction, respond.
 
+pub mod care;
 pub mod fhir;
 pub mod hl7v2;
 pub mod metrics;

@@ -8,12 +8,14 @@
 
 mod change;
 pub(super) mod chart;
-mod condition;
+pub(super) mod condition;
+pub(super) mod denial;
 mod rule;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::access::person::Person;
 use crate::access::policy::chart::{Charts, SHARED_TYPE, Way, patients, way};
 use crate::access::policy::condition::conditions;
 use crate::access::policy::rule::{Rule, and};
@@ -69,6 +71,10 @@ pub struct Policy {
     rules: Vec<Rule>,
     /// How each type belongs to a patient's record, by its number.
     ways: Vec<Way>,
+    /// What it was made of, hashed.
+    mark: String,
+    /// Who signed in.
+    person: Option<Arc<Person>>,
 }
 
 /// How much of a type a policy lets through.
@@ -109,6 +115,11 @@ impl Policy {
         Self {
             rules: rules.collect(),
             ways: ResourceType::all().map(|one| way(one, indexer)).collect(),
+            mark: mark(scopes, subject),
+            person: match &subject.user {
+                Some(UserReach::Person(reach)) => reach.person.clone(),
+                _ => None,
+            },
         }
     }
 
@@ -116,6 +127,17 @@ impl Policy {
     pub fn understands(scope: &Scope, indexer: &Indexer, now_ms: i64) -> bool {
         scope.restrictions.is_empty()
             || conditions(scope, indexer, now_ms).is_some_and(|found| !found.is_empty())
+    }
+
+    /// The person for whom it was made, where it is one who signed in.
+    pub fn person(&self) -> Option<&Person> {
+        self.person.as_deref()
+    }
+
+    /// Tells the policies of other scopes, launches and people apart; the same for another token
+    /// of the same right.
+    pub fn mark(&self) -> &str {
+        &self.mark
     }
 
     /// Whether it lets everything through.
@@ -172,8 +194,8 @@ impl Policy {
         let resource_type = opened.resource.resource_type();
         let way = self.way(resource_type);
         let of = match way {
-            Way::Compartment | Way::Noted => patients(opened.resource, indexer),
-            Way::Itself | Way::Open | Way::Closed => BTreeSet::new(),
+            Way::Compartment | Way::Noted | Way::Itself => patients(opened.resource, indexer),
+            Way::Open | Way::Closed => BTreeSet::new(),
         };
         let mut rules = self.rules_on(resource_type, any_of);
         rules.any(|rule| rule.covers(opened, (way, &of), indexer))
@@ -211,10 +233,11 @@ impl Policy {
                 Some(one) => parts.push(rule.predicate_on(one, self.way(one))),
                 None => self.push_all(rule, &mut parts),
             }
-            if parts.last() == Some(&Predicate::All) && rule.is_exact() {
+            let is_told = rule.is_exact(resource_type);
+            if parts.last() == Some(&Predicate::All) && is_told {
                 return None;
             }
-            is_exact &= rule.is_exact();
+            is_exact &= is_told;
         }
         // Index entries say nothing of some conditions, such as the negation of what they only
         // approximate: then every match is looked at.
@@ -241,7 +264,8 @@ impl Policy {
             return;
         }
         if let Some(charts) = rule.whole_charts() {
-            parts.extend(self.whole_charts(charts, rule.is_own));
+            let forbidden = rule.forbidden(None);
+            parts.extend(self.whole_charts(charts, (rule.is_own, forbidden)));
             return;
         }
         for resource_type in ResourceType::all() {
@@ -255,8 +279,15 @@ impl Policy {
     }
 
     /// Whole records: few conditions instead of one for each type.
-    fn whole_charts(&self, charts: &Charts, is_own: bool) -> Vec<Predicate> {
+    fn whole_charts(
+        &self,
+        charts: &Charts,
+        (is_own, forbidden): (bool, Predicate),
+    ) -> Vec<Predicate> {
         let mut record = vec![charts.in_compartment()];
+        if forbidden != Predicate::Nothing {
+            record.push(Predicate::Not(Box::new(forbidden)));
+        }
         let mut parts = Vec::new();
         for (resource_type, way) in ResourceType::all().zip(&self.ways) {
             let key = Predicate::Key(Key::of_type(resource_type));
@@ -291,4 +322,19 @@ impl Policy {
         let place = usize::from(resource_type.number());
         self.ways.get(place).copied().unwrap_or(Way::Closed)
     }
+}
+
+fn mark(scopes: &[Scope], subject: &Subject) -> String {
+    let mut texts: Vec<String> = scopes.iter().map(Scope::to_string).collect();
+    texts.sort_unstable();
+    texts.dedup();
+    texts.push(subject.patient.clone().unwrap_or_default());
+    texts.push(match &subject.user {
+        None => String::new(),
+        Some(UserReach::Everything) => "*".to_owned(),
+        Some(UserReach::Chart(patient_id)) => format!("Patient/{patient_id}"),
+        Some(UserReach::Person(reach)) => format!("person {}", reach.of),
+    });
+    let digest = blake3::hash(texts.join("\n").as_bytes());
+    digest.to_hex().to_string()
 }

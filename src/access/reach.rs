@@ -5,19 +5,30 @@
 //! widens them. How it is found out is in [`keeper`].
 
 mod care;
+mod finding;
 pub mod keeper;
 mod search;
+mod visits;
+mod will;
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use crate::access::person::Role;
+use crate::access::person::{Person, Role};
 use crate::access::policy::chart::Charts;
+use crate::access::policy::condition::TypeCondition;
+use crate::access::policy::denial::Denials;
 use crate::access::scope::Permissions;
-use crate::search::index::Indexer;
+use crate::access::share::Share;
 
 /// What is open to a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reach {
+    /// Whose it is: the id of a person, or what stands for one.
+    pub(super) of: String,
+    /// The person, where it is one.
+    pub(super) person: Option<Arc<Person>>,
+    /// When something that is open closes, in ms since the epoch: it has to be found out anew.
+    pub(super) ends_ms: i64,
     /// Records, each set for a reason of its own.
     pub(super) openings: Vec<Opening>,
     /// Types outside of records that the role has to do with.
@@ -35,6 +46,10 @@ pub(super) struct Opening {
     pub(super) is_own: bool,
     /// Whether the person may register patients.
     pub(super) registers: bool,
+    /// The parts that are open; all where there is no filter.
+    pub(super) filter: Option<Arc<[TypeCondition]>>,
+    /// What patients forbid of it.
+    pub(super) denials: Arc<Denials>,
 }
 
 /// A type that a role has to do with, whatever patients are concerned.
@@ -84,13 +99,30 @@ const AUDITING: [Duty; 1] = [Duty {
 
 impl Reach {
     /// What a role and the records that are open come to.
-    fn of(role: Role, openings: Vec<Opening>) -> Self {
-        let duties: &'static [Duty] = match role {
+    fn of(person: &Person, openings: Vec<Opening>) -> Self {
+        let duties: &'static [Duty] = match person.role {
             Role::Administrator => &ADMINISTRATION,
             Role::Auditor => &AUDITING,
             Role::Patient | Role::Proxy | Role::Practitioner => &[],
         };
-        Self { openings, duties }
+        Self {
+            of: person.id.clone(),
+            person: Some(Arc::new(person.clone())),
+            ends_ms: i64::MAX,
+            openings,
+            duties,
+        }
+    }
+
+    /// What whoever has a link may see.
+    fn of_share(share: &Share, openings: Vec<Opening>) -> Self {
+        Self {
+            of: format!("share {}", share.id),
+            person: None,
+            ends_ms: share.ends_ms,
+            openings,
+            duties: &[],
+        }
     }
 
     /// Whether a patient's record is open, or a part of it.
@@ -102,28 +134,5 @@ impl Reach {
     /// How many records are open.
     pub fn patients(&self) -> usize {
         self.openings.iter().map(|one| one.charts.len()).sum()
-    }
-}
-
-impl Opening {
-    /// The records of those whose they are, or for whom somebody acts.
-    fn own<'p>(patients: impl IntoIterator<Item = &'p str>, indexer: &Indexer) -> Self {
-        let patients = patients.into_iter().map(str::to_owned);
-        Self {
-            charts: Charts::of(patients.collect(), indexer),
-            permissions: Permissions::ALL,
-            is_own: true,
-            registers: false,
-        }
-    }
-
-    /// The records of patients in somebody's care.
-    fn of_care(patients: BTreeSet<String>, indexer: &Indexer) -> Self {
-        Self {
-            charts: Charts::of(patients, indexer),
-            permissions: Permissions::ALL,
-            is_own: false,
-            registers: true,
-        }
     }
 }

@@ -251,6 +251,9 @@ impl Records {
             Some(version) => {
                 let stored = self.open(version).await?;
                 let shown = self.unless_hidden(grant, stored).await?;
+                let mut shown: Vec<Stored> = shown.into_iter().collect();
+                self.keep_current_shown(grant, &mut shown).await?;
+                let shown = shown.pop();
                 self.note_opened(grant, &shown)?;
                 Ok(shown)
             }

@@ -5,7 +5,7 @@
 mod bundle;
 mod instance;
 pub(crate) mod locate;
-mod searching;
+pub(crate) mod searching;
 mod versions;
 mod writing;
 

@@ -101,7 +101,7 @@ pub async fn search(
     let started_ms = ctx.clock.now_ms();
     ctx.records.choose_what_leaves(grant);
     ctx.records.is_searched(grant, || request.text());
-    let asked = paging::read(ctx, &request)?;
+    let asked = paging::read(ctx, grant, &request)?;
     let understood = scope::read(ctx, &request.scope, &asked.text, request.strictness)?;
     let mut response = SearchResponse {
         path: request.scope.path(),
@@ -210,7 +210,7 @@ impl Searching<'_> {
             page.rest = include::keep(ctx, grant, &found).await?;
             response.included = found.shown;
         }
-        let links = page.links(self.ctx, self.request, self.asked)?;
+        let links = page.links(self.ctx, self.asked)?;
         response.links.extend(links);
         Ok(())
     }

@@ -41,7 +41,7 @@ pub async fn everything(
     request: EverythingRequest,
 ) -> Result<SearchResponse, Outcome> {
     let call = &request.call;
-    let asked = listing::read(ctx, call)?;
+    let asked = listing::read(ctx, grant, call)?;
     let options = Options::read(&asked.pairs)?;
     let subject = match &request.subject {
         Some(address) => Some(subject(ctx, grant, address).await?),

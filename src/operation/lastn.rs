@@ -35,7 +35,7 @@ struct Seen {
 
 /// Answers a call.
 pub async fn lastn(ctx: &Context, grant: &Grant, call: &Call) -> Result<SearchResponse, Outcome> {
-    let asked = listing::read(ctx, call)?;
+    let asked = listing::read(ctx, grant, call)?;
     let (query, max) = read(ctx, &asked.pairs)?;
     let count = query.result.count;
     if let Some(kept) = asked.kept {

@@ -47,6 +47,8 @@ pub(super) struct Asked {
     /// The parameters of the URL.
     shown: Vec<(String, String)>,
     is_link: bool,
+    /// What links are bound to: the path, as the bearer sees it.
+    bound: String,
     has_body: bool,
 }
 
@@ -89,7 +91,7 @@ struct Part {
 }
 
 /// Reads a call; a cursor stands alone, beside parameters of the representation.
-pub(super) fn read(ctx: &Context, call: &Call) -> Result<Asked, Outcome> {
+pub(super) fn read(ctx: &Context, grant: &Grant, call: &Call) -> Result<Asked, Outcome> {
     query::check(&call.query).map_err(|error| Outcome::new(Kind::Malformed, error.to_string()))?;
     let shown = query::pairs(&call.query);
     let mut asked = Asked {
@@ -97,6 +99,7 @@ pub(super) fn read(ctx: &Context, call: &Call) -> Result<Asked, Outcome> {
         kept: None,
         shown,
         is_link: false,
+        bound: grant.bound(&call.path),
         has_body: !call.sent.is_empty(),
     };
     let Some(text) = query::first(&asked.pairs, CURSOR) else {
@@ -109,7 +112,7 @@ pub(super) fn read(ctx: &Context, call: &Call) -> Result<Asked, Outcome> {
             format!("{name} cannot stand beside {CURSOR}: follow the link as it was given."),
         ));
     }
-    let cursor = ctx.records.indexer().cursor_key().open(&call.path, text);
+    let cursor = ctx.records.indexer().cursor_key().open(&asked.bound, text);
     let cursor =
         cursor.map_err(|error| Outcome::new(Kind::Malformed, format!("{CURSOR}: {error}.")))?;
     asked.is_link = true;
@@ -161,7 +164,7 @@ pub(super) async fn first(
         let seconds = ctx.settings.limits.result_seconds_max;
         part.frozen = Some(ctx.records.freeze(grant, &list.items, seconds).await?);
     }
-    response.links = links(ctx, (call, asked), &part)?;
+    response.links = links(ctx, asked, &part)?;
     Ok(response)
 }
 
@@ -186,7 +189,7 @@ pub(super) async fn further(
     };
     let nothing = Opened::default();
     let (part, mut response) = open(ctx, grant, call, (part, &items, &nothing)).await?;
-    response.links = links(ctx, (call, asked), &part)?;
+    response.links = links(ctx, asked, &part)?;
     Ok(response)
 }
 
@@ -257,11 +260,11 @@ async fn show(
 
 fn links(
     ctx: &Context,
-    (call, asked): (&Call, &Asked),
+    asked: &Asked,
     part: &Part,
 ) -> Result<Vec<(&'static str, String)>, Outcome> {
     let own = if asked.has_body && !asked.is_link {
-        link(ctx, (call, asked), None)?
+        link(ctx, asked, None)?
     } else {
         query::encode(&asked.shown)
     };
@@ -283,18 +286,14 @@ fn links(
     for (relation, offset) in places {
         if let Some(offset) = offset {
             let kept = (Frozen { offset, ..frozen }, part.total);
-            links.push((relation, link(ctx, (call, asked), Some(kept))?));
+            links.push((relation, link(ctx, asked, Some(kept))?));
         }
     }
     Ok(links)
 }
 
 /// A link's query; without a list it makes the list again.
-fn link(
-    ctx: &Context,
-    (call, asked): (&Call, &Asked),
-    kept: Option<(Frozen, u64)>,
-) -> Result<String, Outcome> {
+fn link(ctx: &Context, asked: &Asked, kept: Option<(Frozen, u64)>) -> Result<String, Outcome> {
     let cursor = Cursor {
         query: query::encode(&asked.pairs),
         order: Order::NewestFirst,
@@ -307,7 +306,7 @@ fn link(
         within: None,
     };
     let key = ctx.records.indexer().cursor_key();
-    let sealed = key.seal(&call.path, &cursor, ctx.records.random());
+    let sealed = key.seal(&asked.bound, &cursor, ctx.records.random());
     let sealed = sealed.map_err(|error| Outcome::internal(error.to_string()))?;
     let mut pairs = asked.shown.clone();
     pairs.retain(|(name, _)| REPRESENTATION.contains(&name.as_str()));

@@ -80,12 +80,12 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened, Serv
     let failed = |error: &dyn std::fmt::Display| ServerError::Store(error.to_string());
     let blind = keys.index_root().await.map_err(|error| failed(&error))?;
     let base_url = config.fhir_base();
-    let documents = Documents::new(
+    let documents = Arc::new(Documents::new(
         Arc::clone(&store),
         blind.clone(),
         Arc::clone(&random),
         Arc::clone(&clock),
-    );
+    ));
     let (ledger_store, ledger_random) = (Arc::clone(&store), Arc::clone(&random));
     let ledger = Ledger::new(ledger_store, &blind, ledger_random, Arc::clone(&clock));
     let indexer = Indexer::new(Arc::clone(&registry), blind, &base_url);
@@ -107,7 +107,7 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened, Serv
     follow(&records).await.map_err(|outcome| failed(&outcome))?;
     let records = Arc::new(records);
     let ctx = Context {
-        reaches: reaches(config, &records, &clock),
+        reaches: reaches(config, &records, &documents, &clock),
         records,
         registry,
         clock,
@@ -119,7 +119,7 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened, Serv
         ctx,
         keys,
         store,
-        documents: Arc::new(documents),
+        documents,
         journal: journal(config, ledger),
         recorder,
         capability_statement: statement.map_err(|outcome| failed(&outcome))?.into(),
@@ -157,9 +157,15 @@ fn ring(config: &Config) -> RingSettings {
     }
 }
 
-fn reaches(config: &Config, records: &Arc<Records>, clock: &Arc<dyn Clock>) -> Arc<Reaches> {
+fn reaches(
+    config: &Config,
+    records: &Arc<Records>,
+    documents: &Arc<Documents>,
+    clock: &Arc<dyn Clock>,
+) -> Arc<Reaches> {
     Arc::new(Reaches::new(ReachParts {
         records: Arc::clone(records),
+        documents: Arc::clone(documents),
         config: config.care.clone(),
         clock: Arc::clone(clock),
     }))

@@ -68,6 +68,7 @@ pub(super) fn router(state: &AppState, config: &Config) -> Router {
     let fhir = Router::new()
         .nest("/fhir", api::fhir::routes().merge(api::operation::routes()))
         .route("/fhir/", api::fhir::system())
+        .merge(api::care::routes())
         .fallback(api::fhir::nothing_here)
         .layer(around);
     let router = fhir.merge(api::metrics::routes().layer(from_fn_with_state(allowed, guard)));

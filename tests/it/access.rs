@@ -2,3 +2,7 @@
 
 mod actor;
 mod care;
+mod consent;
+mod emergency;
+mod share;
+mod ways;

@@ -94,7 +94,7 @@ impl Charts {
     }
 
     /// The condition that a resource is in one of the records.
-    pub(super) fn in_compartment(&self) -> Predicate {
+    pub(in crate::access) fn in_compartment(&self) -> Predicate {
         match *self.compartments {
             [] => Predicate::Nothing,
             [only] => Predicate::Compartment(only),

@@ -11,8 +11,8 @@ use crate::search::plan::Predicate;
 use crate::search::query::{Criterion, Query, ResultOptions};
 
 /// What resources of a type have to meet.
-#[derive(Debug, Clone)]
-pub(super) struct TypeCondition {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::access) struct TypeCondition {
     /// As it was asked.
     pub(super) query: Query,
     /// As far as index entries tell.
@@ -30,6 +30,27 @@ pub(super) fn conditions(
         Some(only) => Some(vec![read(only)?]),
         None => Some(ResourceType::all().filter_map(read).collect()),
     }
+}
+
+/// Conditions on types, each with the values of `category` that a resource must have one of; empty
+/// for all of the type. What is no type of this server is left out.
+pub(in crate::access) fn of_parts(
+    parts: &[(&str, &str)],
+    indexer: &Indexer,
+    now_ms: i64,
+) -> Vec<TypeCondition> {
+    let read = |(name, category): &(&str, &str)| {
+        let resource_type = name.parse().ok()?;
+        if category.is_empty() {
+            return Some(TypeCondition {
+                query: Query::of(resource_type, Vec::new()),
+                predicate: Predicate::All,
+            });
+        }
+        let asked = [("category".to_owned(), (*category).to_owned())];
+        condition(resource_type, &asked, indexer, now_ms)
+    };
+    parts.iter().filter_map(read).collect()
 }
 
 fn condition(

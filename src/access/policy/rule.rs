@@ -1,15 +1,20 @@
 //! One rule of a policy: what a scope comes to on the records of some patients, or on everything.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::access::policy::chart::{Charts, Way};
 use crate::access::policy::condition::{TypeCondition, conditions};
+use crate::access::policy::denial::Denials;
 use crate::access::policy::{Opened, Subject, UserReach};
-use crate::access::reach::Reach;
+use crate::access::reach::{Opening, Reach};
 use crate::access::scope::{Context, Permissions, Scope};
 use crate::fhir::resource_type::ResourceType;
 use crate::search::index::Indexer;
 use crate::search::plan::Predicate;
+
+/// What a patient allows and forbids.
+const WILL_TYPE: &str = "Consent";
 
 #[derive(Debug, Clone)]
 pub(super) struct Rule {
@@ -21,9 +26,11 @@ pub(super) struct Rule {
     pub(super) is_own: bool,
     /// Whether the bearer may write the first version of a patient who is not in their care yet.
     pub(super) registers: bool,
-    /// Conditions by type, all of which have to be met: types that one has none for are not
-    /// reached.
-    filters: Vec<Vec<TypeCondition>>,
+    /// Conditions by type, all of which have to be met, each by one of its alternatives: types
+    /// that one has none for are not reached.
+    filters: Vec<Arc<[TypeCondition]>>,
+    /// What patients forbid.
+    denials: Arc<Denials>,
 }
 
 impl Rule {
@@ -38,7 +45,7 @@ impl Rule {
             Vec::new()
         } else {
             match conditions(scope, indexer, now_ms) {
-                Some(found) => vec![found],
+                Some(found) => vec![found.into()],
                 None => return Vec::new(),
             }
         };
@@ -49,6 +56,7 @@ impl Rule {
             is_own: false,
             registers: false,
             filters,
+            denials: Arc::default(),
         };
         let chart = |patient_id: &str| Self {
             charts: Some(Charts::of(BTreeSet::from([patient_id.to_owned()]), indexer)),
@@ -76,13 +84,8 @@ impl Rule {
     /// This rule as far as somebody reaches: on each record that is open to them, and on what their
     /// role has to do with.
     fn on_reach(&self, scope: &Scope, reach: &Reach) -> Vec<Self> {
-        let openings = reach.openings.iter().map(|opening| Self {
-            permissions: self.permissions.and(opening.permissions),
-            charts: Some(opening.charts.clone()),
-            is_own: opening.is_own,
-            registers: opening.registers,
-            ..self.clone()
-        });
+        let openings = reach.openings.iter();
+        let openings = openings.map(|opening| self.on_opening(opening, opening.charts.clone()));
         let duties = reach.duties.iter().filter_map(|duty| {
             let resource_type = duty.resource_type.parse().ok()?;
             let is_asked_for = scope.resource_type.is_none_or(|one| one == resource_type);
@@ -101,13 +104,25 @@ impl Rule {
     fn on_launched(&self, patient_id: &str, reach: &Reach, indexer: &Indexer) -> Vec<Self> {
         let mut openings: Vec<_> = reach.openings.iter().collect();
         openings.retain(|one| one.charts.contains(patient_id));
+        let chart = Charts::of(BTreeSet::from([patient_id.to_owned()]), indexer);
         let rules = openings.into_iter().map(|opening| Self {
-            permissions: self.permissions.and(opening.permissions),
-            charts: Some(Charts::of(BTreeSet::from([patient_id.to_owned()]), indexer)),
-            is_own: opening.is_own,
-            ..self.clone()
+            registers: false,
+            ..self.on_opening(opening, chart.clone())
         });
         rules.filter(|rule| rule.permissions.is_some()).collect()
+    }
+
+    fn on_opening(&self, opening: &Opening, charts: Charts) -> Self {
+        let filters = self.filters.iter().chain(&opening.filter);
+        Self {
+            permissions: self.permissions.and(opening.permissions),
+            resource_type: self.resource_type,
+            charts: Some(charts),
+            is_own: opening.is_own,
+            registers: opening.registers,
+            filters: filters.cloned().collect(),
+            denials: Arc::clone(&opening.denials),
+        }
     }
 
     /// Whether it has no conditions at all.
@@ -128,24 +143,30 @@ impl Rule {
 
     /// The records of which it lets all of a type through.
     pub(super) fn unfiltered_charts(&self) -> Option<&Charts> {
-        self.charts.as_ref().filter(|_| self.filters.is_empty())
+        let is_unfiltered = self.filters.is_empty() && self.denials.is_empty();
+        self.charts.as_ref().filter(|_| is_unfiltered)
     }
 
-    pub(super) fn is_exact(&self) -> bool {
-        let mut all = self.filters.iter().flatten();
-        all.all(|one| !one.query.needs_verification())
+    /// Whether index entries tell all of a type, or of all types, that it lets through.
+    pub(super) fn is_exact(&self, resource_type: Option<ResourceType>) -> bool {
+        let mut all = self.filters.iter().flat_map(|filter| filter.iter());
+        all.all(|one| !one.query.needs_verification()) && self.denials.told(resource_type).is_exact
     }
 
-    /// The conditions on a type; `None` where one of them leaves it out.
-    fn conditions(&self, resource_type: ResourceType) -> Option<Vec<&TypeCondition>> {
-        let own = |filter: &'_ Vec<TypeCondition>| {
-            let mut all = filter.iter();
-            all.position(|one| one.query.resource_type == resource_type)
-        };
-        let filters = self.filters.iter();
-        filters
-            .map(|filter| own(filter).and_then(|place| filter.get(place)))
-            .collect()
+    /// What patients forbid, as far as index entries tell.
+    pub(super) fn forbidden(&self, resource_type: Option<ResourceType>) -> Predicate {
+        self.denials.told(resource_type).forbidden
+    }
+
+    /// The alternatives of each filter on a type; `None` where one of them leaves it out.
+    fn alternatives(&self, resource_type: ResourceType) -> Option<Vec<Vec<&TypeCondition>>> {
+        let filters = self.filters.iter().map(|filter| {
+            let own = filter.iter();
+            let own = own.filter(|one| one.query.resource_type == resource_type);
+            let own: Vec<_> = own.collect();
+            (!own.is_empty()).then_some(own)
+        });
+        filters.collect()
     }
 
     /// Whether anything of a type may be let through by one of these permissions.
@@ -158,10 +179,15 @@ impl Rule {
         let shared = self.permissions.and(any_of);
         // What says nothing of patients, and what the server notes, is no record's to change.
         let is_kept = self.charts.is_some() && matches!(way, Way::Open | Way::Noted);
+        // What a patient has decided is changed by nobody else.
+        let is_willed = self.charts.is_some() && !self.is_own && resource_type.name() == WILL_TYPE;
         let reading = Permissions::READ.or(Permissions::SEARCH);
-        shared.is_some()
-            && (!is_kept || shared.and(reading).is_some())
-            && self.reaches(resource_type, way)
+        let permitted = match (is_kept, is_willed) {
+            (true, _) => reading,
+            (false, true) => reading.or(Permissions::CREATE),
+            (false, false) => Permissions::ALL,
+        };
+        shared.and(permitted).is_some() && self.reaches(resource_type, way)
     }
 
     /// Whether anything of a type may be let through.
@@ -174,7 +200,7 @@ impl Rule {
         };
         self.resource_type.is_none_or(|own| own == resource_type)
             && is_in_charts
-            && self.conditions(resource_type).is_some()
+            && self.alternatives(resource_type).is_some()
     }
 
     /// What matches of a type that is reached have to meet.
@@ -185,9 +211,15 @@ impl Rule {
             (Some(charts), Way::Compartment | Way::Noted) => charts.in_compartment(),
             (Some(_), Way::Closed) => Predicate::Nothing,
         };
-        let conditions = self.conditions(resource_type).unwrap_or_default();
-        let conditions = conditions.into_iter().map(|one| one.predicate.clone());
-        and([in_charts].into_iter().chain(conditions))
+        let filters = self.alternatives(resource_type).unwrap_or_default();
+        let filters = filters
+            .into_iter()
+            .map(|any| or(any.into_iter().map(|one| one.predicate.clone())));
+        let permitted = match self.forbidden(Some(resource_type)) {
+            Predicate::Nothing => Predicate::All,
+            forbidden => Predicate::Not(Box::new(forbidden)),
+        };
+        and([in_charts].into_iter().chain(filters).chain([permitted]))
     }
 
     /// Whether it lets a resource through that is in the records of these patients.
@@ -207,11 +239,25 @@ impl Rule {
             (Some(charts), Way::Compartment | Way::Noted) => charts.contains_one(patients),
             (Some(_), Way::Closed) => false,
         };
-        let Some(conditions) = self.conditions(resource.resource_type()) else {
+        let Some(filters) = self.alternatives(resource.resource_type()) else {
             return false;
         };
-        let mut conditions = conditions.into_iter();
-        is_in_charts && conditions.all(|one| one.query.matches(resource, last_updated_ms, indexer))
+        let meets = |one: &&TypeCondition| one.query.matches(resource, last_updated_ms, indexer);
+        is_in_charts
+            && filters.iter().all(|any| any.iter().any(meets))
+            && !self.denials.forbid(opened, patients, indexer)
+    }
+}
+
+/// One of these; everything when one of them holds for everything.
+fn or(parts: impl Iterator<Item = Predicate>) -> Predicate {
+    let mut parts: Vec<_> = parts.collect();
+    if parts.contains(&Predicate::All) {
+        return Predicate::All;
+    }
+    match (parts.len(), parts.pop()) {
+        (0 | 1, only) => only.unwrap_or(Predicate::Nothing),
+        (_, last) => Predicate::Or(parts.into_iter().chain(last).collect()),
     }
 }
 

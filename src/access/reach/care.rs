@@ -20,8 +20,8 @@ const ROLES_MAX: usize = 50;
 
 /// What care relationships are found out from.
 pub(super) struct Care<'r> {
-    searches: Searches<'r>,
-    config: &'r CareConfig,
+    pub(super) searches: Searches<'r>,
+    pub(super) config: &'r CareConfig,
     base_url: String,
 }
 
@@ -32,6 +32,8 @@ pub(super) struct InCare {
     pub(super) patients: BTreeSet<String>,
     /// How resources name the clinician: as practitioner, by roles, by organisations.
     pub(super) names: BTreeSet<String>,
+    /// `CareTeam/...` of the teams in which they are now.
+    pub(super) teams: BTreeSet<String>,
 }
 
 impl<'r> Care<'r> {
@@ -51,6 +53,8 @@ impl<'r> Care<'r> {
         let named = found.names.iter().cloned().collect::<Vec<_>>().join(",");
         self.add_chosen(&named, &mut found).await?;
         self.add_teams(&named, &mut found).await?;
+        self.add_encounters(&named, &mut found).await?;
+        self.add_appointments(&named, &mut found).await?;
         if found.patients.len() >= self.config.patients_max {
             tracing::warn!("a clinician has more patients than may be open at once");
         }
@@ -99,6 +103,7 @@ impl<'r> Care<'r> {
     async fn add_teams(&self, named: &str, found: &mut InCare) -> Result<(), Outcome> {
         let by = [("participant", named), ("status", "active")];
         let (patients, known) = (&mut found.patients, &found.names);
+        let teams = &mut found.teams;
         let mut visit = |stored: &Stored| {
             let resource = stored.resource()?;
             let object = resource.object();
@@ -114,6 +119,7 @@ impl<'r> Care<'r> {
             {
                 let subject = object.get("subject");
                 patients.extend(subject.and_then(|one| self.patient(one)));
+                teams.insert(format!("CareTeam/{}", stored.version.address.id));
             }
             Ok(patients.len() < self.config.patients_max)
         };
@@ -131,7 +137,7 @@ impl<'r> Care<'r> {
     }
 
     /// The id of the patient of this server that a reference names.
-    fn patient(&self, reference: &Node) -> Option<String> {
+    pub(super) fn patient(&self, reference: &Node) -> Option<String> {
         let name = self.local(reference, "Patient")?;
         name.strip_prefix("Patient/").map(str::to_owned)
     }
@@ -144,7 +150,7 @@ impl<'r> Care<'r> {
     }
 
     /// `Type/id` of a reference to something of this server.
-    fn any_local(&self, reference: &Node) -> Option<String> {
+    pub(super) fn any_local(&self, reference: &Node) -> Option<String> {
         let text = reference.get("reference")?.as_str()?;
         match Reference::parse(text, Some(&self.base_url)) {
             Reference::Local {

@@ -1,7 +1,7 @@
 //! Reaches of people, found out when they are asked for and remembered for a short while.
 //!
-//! What the person's own document says holds at once, and so do relationships that this process
-//! wrote; those that another one wrote hold after `care.cached_seconds_max`.
+//! What the person's own document says holds at once, and so do relationships, shares and consents
+//! that this process wrote; those that another one wrote hold after `care.cached_seconds_max`.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -9,16 +9,20 @@ use moka::sync::Cache;
 use tokio::sync::Mutex;
 
 use crate::access::Session;
-use crate::access::person::{Person, Role};
+use crate::access::documents::{DocumentError, Documents};
+use crate::access::emergency::Glass;
+use crate::access::person::Person;
 use crate::access::policy::{Policy, Subject};
-use crate::access::reach::care::{Care, InCare};
-use crate::access::reach::{Opening, Reach};
+use crate::access::reach::Reach;
+use crate::access::reach::finding::Finding;
 use crate::access::records::Records;
 use crate::access::scope::{Context, Permissions, Scope};
+use crate::access::share::Share;
 use crate::access::trail::Actor;
 use crate::clock::Clock;
 use crate::config::care::CareConfig;
 use crate::outcome::Outcome;
+use crate::outcome::kind::Kind;
 
 /// People whose reach is remembered.
 const PEOPLE_MAX: u64 = 10_000;
@@ -27,6 +31,8 @@ const PEOPLE_MAX: u64 = 10_000;
 pub struct ReachParts {
     /// Relationships are in the records.
     pub records: Arc<Records>,
+    /// Shares and emergencies.
+    pub documents: Arc<Documents>,
     /// How long relationships last.
     pub config: CareConfig,
     /// The time.
@@ -53,7 +59,7 @@ struct Known {
     reach: Arc<Reach>,
     /// What the person may do when no scopes narrow it.
     policy: Arc<Policy>,
-    /// How resources name the person.
+    /// How resources name what the reach depends on.
     names: Vec<String>,
     /// The count of changes to relationships before it was found out.
     count: u64,
@@ -82,6 +88,48 @@ impl Reaches {
         Ok(session.acting_as(Arc::new(Actor::person(person))))
     }
 
+    /// The session of whoever has the link to a share and knows its passcode.
+    pub async fn session_of_link(&self, share: &Share) -> Result<Session, Outcome> {
+        let reach = Arc::new(self.finding().of_link(share).await?);
+        Ok(Session::bearer(self.whole_policy(reach)))
+    }
+
+    /// Where shares are kept.
+    pub fn documents(&self) -> &Documents {
+        &self.parts.documents
+    }
+
+    /// For how many days a share may be made.
+    pub fn share_days_max(&self) -> u32 {
+        self.parts.config.share_days_max
+    }
+
+    /// Notes that something was shared or taken back, so that it holds at once.
+    pub fn note(&self, share: &Share) {
+        if let Some(name) = share.recipient() {
+            self.parts.records.note_relation(&name);
+        }
+    }
+
+    /// What opens records in an emergency.
+    pub fn glass(&self) -> Glass<'_> {
+        let minutes = i64::from(self.parts.config.emergency_minutes);
+        Glass {
+            records: &self.parts.records,
+            documents: &self.parts.documents,
+            open_ms: minutes.saturating_mul(60_000),
+        }
+    }
+
+    fn finding(&self) -> Finding<'_> {
+        Finding {
+            records: &self.parts.records,
+            documents: &self.parts.documents,
+            config: &self.parts.config,
+            now_ms: self.parts.clock.now_ms(),
+        }
+    }
+
     async fn known(&self, person: &Person) -> Result<Arc<Known>, Outcome> {
         let place = self.places.get_with_by_ref(&person.id, Arc::default);
         if let Some(known) = self.remembered(&place, person) {
@@ -100,7 +148,8 @@ impl Reaches {
     fn remembered(&self, place: &Place, person: &Person) -> Option<Arc<Known>> {
         let known = place.known.read().unwrap_or_else(PoisonError::into_inner);
         let known = known.as_ref()?;
-        let age_ms = self.parts.clock.now_ms().saturating_sub(known.made_ms);
+        let now_ms = self.parts.clock.now_ms();
+        let age_ms = now_ms.saturating_sub(known.made_ms);
         let kept_ms = i64::try_from(self.parts.config.cached_seconds_max).unwrap_or(i64::MAX);
         let is_young = (0..kept_ms.saturating_mul(1_000)).contains(&age_ms);
         let is_same = known.person.role == person.role
@@ -109,36 +158,27 @@ impl Reaches {
         let mut names = known.names.iter();
         let records = &self.parts.records;
         let is_unchanged = !names.any(|name| records.is_written_since(name, known.count));
-        (is_young && is_same && is_unchanged).then(|| Arc::clone(known))
+        let is_good = is_young && is_same && is_unchanged && now_ms < known.reach.ends_ms;
+        is_good.then(|| Arc::clone(known))
     }
 
     async fn find(&self, person: &Person) -> Result<Known, Outcome> {
-        let ReachParts {
-            records,
-            config,
-            clock,
-        } = &self.parts;
-        let now_ms = clock.now_ms();
-        let count = records.relations_count();
-        let indexer = records.indexer();
-        let mut names = Vec::new();
-        let openings = match person.role {
-            Role::Patient | Role::Proxy => vec![Opening::own(person.own_patients(), &indexer)],
-            Role::Practitioner => {
-                let found = match person.fhir_id("Practitioner") {
-                    Some(id) => {
-                        Care::new(records, config, now_ms)
-                            .of_practitioner(id)
-                            .await?
-                    }
-                    None => InCare::default(),
-                };
-                names.extend(found.names);
-                vec![Opening::of_care(found.patients, &indexer)]
-            }
-            Role::Administrator | Role::Auditor => Vec::new(),
-        };
-        let reach = Arc::new(Reach::of(person.role, openings));
+        let count = self.parts.records.relations_count();
+        let finding = self.finding();
+        let (reach, names) = finding.of_person(person).await?;
+        let reach = Arc::new(reach);
+        Ok(Known {
+            policy: self.whole_policy(Arc::clone(&reach)),
+            person: person.clone(),
+            reach,
+            names,
+            count,
+            made_ms: finding.now_ms,
+        })
+    }
+
+    /// All that a reach allows.
+    fn whole_policy(&self, reach: Arc<Reach>) -> Arc<Policy> {
         let everything = Scope {
             context: Context::User,
             resource_type: None,
@@ -146,14 +186,18 @@ impl Reaches {
             restrictions: Vec::new(),
             is_version_1: false,
         };
-        let subject = Subject::of_person(Arc::clone(&reach), None);
-        Ok(Known {
-            policy: Arc::new(Policy::compile(&[everything], &subject, &indexer, now_ms)),
-            person: person.clone(),
-            reach,
-            names,
-            count,
-            made_ms: now_ms,
-        })
+        let subject = Subject::of_person(reach, None);
+        let indexer = self.parts.records.indexer();
+        let now_ms = self.parts.clock.now_ms();
+        Arc::new(Policy::compile(&[everything], &subject, &indexer, now_ms))
     }
+}
+
+/// A document that cannot be read denies.
+pub(super) fn unread(error: &DocumentError) -> Outcome {
+    Outcome::new(
+        Kind::Unavailable,
+        "What you may see cannot be looked up now. Try again shortly.",
+    )
+    .caused_by(error)
 }

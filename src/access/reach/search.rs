@@ -43,16 +43,18 @@ impl Searches<'_> {
                 );
             if is_met { visit(stored) } else { Ok(true) }
         })
-        .await
+        .await?;
+        Ok(())
     }
 
-    /// Gives each match of a plan, newest first, until `visit` has enough.
+    /// Gives each match of a plan, newest first, until `visit` has enough. False when there are
+    /// more than are examined.
     pub(super) async fn walk(
         &self,
         resource_type: ResourceType,
         plan: &Plan,
         visit: &mut (dyn FnMut(&Stored) -> Result<bool, Outcome> + Send),
-    ) -> Result<(), Outcome> {
+    ) -> Result<bool, Outcome> {
         let grant = Grant::of_server(Intent::Search(Some(resource_type)));
         let mut window = Window {
             order: Order::NewestFirst,
@@ -67,16 +69,16 @@ impl Searches<'_> {
             let page = self.records.find(&grant, plan, &window).await?;
             for stored in &page.matches {
                 if !visit(stored)? {
-                    return Ok(());
+                    return Ok(true);
                 }
             }
             examined += page.found;
             if page.is_last {
-                return Ok(());
+                return Ok(true);
             }
             if page.stopped_at.is_some() || examined > EXAMINED_MAX {
                 tracing::warn!(%resource_type, "relationships are more than are examined");
-                return Ok(());
+                return Ok(false);
             }
             window.after = page.last.or(window.after);
         }

@@ -4,6 +4,7 @@
 //! Every way to stored resources in [`super`] goes through here, so that none can forget it.
 
 use std::borrow::Cow;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::access::policy::{Level, Opened, Turn};
 use crate::access::records::{Change, Records, Stored, failed, require};
@@ -224,6 +225,36 @@ impl Records {
             }
         }
         Ok(shown)
+    }
+
+    /// Leaves out versions of resources whose current version is not shown: what a label, or
+    /// another subject, hides from now on is hidden in its older versions too.
+    pub(super) async fn keep_current_shown(
+        &self,
+        grant: &Grant,
+        versions: &mut Vec<Stored>,
+    ) -> Result<(), Outcome> {
+        let may_be_hidden =
+            |one: &&Stored| grant.level(one.version.address.resource_type) == Level::Partly;
+        let partly = versions.iter().filter(may_be_hidden);
+        let addresses: BTreeSet<_> = partly.map(|one| one.version.address.clone()).collect();
+        if addresses.is_empty() {
+            return Ok(());
+        }
+        let addresses: Vec<_> = addresses.into_iter().collect();
+        let current = self.parts.store.get_many(&addresses).await;
+        let mut hidden: HashSet<Address> = addresses.into_iter().collect();
+        for version in current.map_err(|error| failed(&error))? {
+            let stored = match self.open(version).await {
+                Err(outcome) if outcome.kind == Kind::Gone => continue,
+                opened => opened?,
+            };
+            if self.is_shown(grant, &stored).await? {
+                hidden.remove(&stored.version.address);
+            }
+        }
+        versions.retain(|one| !hidden.contains(&one.version.address));
+        Ok(())
     }
 
     /// Whether a version may be looked at. A tombstone belongs to whom its last content belonged.

@@ -96,9 +96,14 @@ impl Records {
         let found = found.map_err(|error| failed(&error))?;
         let places: Vec<HistoryPosition> = found.iter().map(position).collect();
         let is_end = is_end(&found, (window.limit, window.bytes_max));
-        let mut opened = self.open_page(found, window.bytes_max).await?;
+        // What the bearer has nothing of is not even opened.
+        let is_wanted = |one: &Version| grant.level(one.address.resource_type) != Level::Nothing;
+        let wanted: Vec<bool> = found.iter().map(is_wanted).collect();
+        let page = (found, wanted, window.bytes_max);
+        let mut opened = self.open_wanted(page).await?;
         if !shows_all {
             opened.stored = self.keep_shown(grant, opened.stored).await?;
+            self.keep_current_shown(grant, &mut opened.stored).await?;
         }
         self.note_opened(grant, &opened.stored)?;
         Ok(HistoryPage {
@@ -129,6 +134,15 @@ impl Records {
 
     /// Opens versions up to the one that makes up `bytes_max`.
     async fn open_page(&self, versions: Vec<Version>, bytes_max: usize) -> Result<Opened, Outcome> {
+        let wanted = vec![true; versions.len()];
+        self.open_wanted((versions, wanted, bytes_max)).await
+    }
+
+    /// As [`Records::open_page`]; those that are not wanted take a place and are left out.
+    async fn open_wanted(
+        &self,
+        (versions, wanted, bytes_max): (Vec<Version>, Vec<bool>, usize),
+    ) -> Result<Opened, Outcome> {
         let count = versions.len();
         let mut opened = Opened {
             stored: Vec::with_capacity(count),
@@ -136,11 +150,14 @@ impl Records {
             is_all: false,
         };
         let mut bytes = 0;
-        for version in versions {
+        for (version, is_wanted) in versions.into_iter().zip(wanted) {
             if bytes >= bytes_max {
                 return Ok(opened);
             }
             opened.taken += 1;
+            if !is_wanted {
+                continue;
+            }
             match self.open(version).await {
                 Ok(stored) => {
                     bytes += stored.json.len();

@@ -22,6 +22,9 @@ const RELATING: [&str; 5] = [
     "PractitionerRole",
 ];
 
+/// What patients allow and forbid, which is looked up anew whoever it is about.
+const WILL_TYPE: &str = "Consent";
+
 /// What names those who have to do with patients.
 const NAMING: [&str; 3] = ["Practitioner/", "PractitionerRole/", "Organization/"];
 
@@ -99,6 +102,9 @@ impl Records {
 
 /// Adds the names that stand in the JSON of a resource, in whatever place.
 fn add_names(resource_type: ResourceType, json: &[u8], names: &mut BTreeSet<String>) {
+    if resource_type.name() == WILL_TYPE {
+        names.insert(WILL_TYPE.to_owned());
+    }
     if !RELATING.contains(&resource_type.name()) {
         return;
     }

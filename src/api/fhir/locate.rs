@@ -26,6 +26,19 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// A caller whose session was found otherwise.
+    pub(crate) fn of(state: &AppState, session: Session) -> Self {
+        Self {
+            state: state.clone(),
+            session,
+        }
+    }
+
+    /// Who asks.
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
     /// Asks for access.
     pub(crate) fn grant(&self, intent: Intent) -> Result<Grant, Outcome> {
         check(&self.session, intent)

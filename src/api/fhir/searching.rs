@@ -88,7 +88,8 @@ pub(crate) async fn search_compartment_by_post(
     answer(&caller, scope, (query, form), &headers).await
 }
 
-async fn answer(
+/// Answers with a page of a search.
+pub(crate) async fn answer(
     caller: &Caller,
     scope: SearchScope,
     (query, form): (Option<String>, String),

@@ -4,6 +4,7 @@
 //! URL that the server makes, and nobody can alter it.
 //! Spec: <https://hl7.org/fhir/R4/http.html#paging>.
 
+use crate::access::Grant;
 use crate::fhir::query;
 use crate::interaction::Context;
 use crate::interaction::search::SearchRequest;
@@ -29,10 +30,17 @@ pub(super) struct Asked {
     pub(super) cursor: Option<Cursor>,
     /// The query string of the URL as the client sent it.
     sent: String,
+    /// What links are bound to: the path, as the bearer sees it.
+    bound: String,
 }
 
 /// Reads what a request asks for; a cursor stands alone, beside parameters of the representation.
-pub(super) fn read(ctx: &Context, request: &SearchRequest) -> Result<Asked, Outcome> {
+pub(super) fn read(
+    ctx: &Context,
+    grant: &Grant,
+    request: &SearchRequest,
+) -> Result<Asked, Outcome> {
+    let bound = grant.bound(&request.scope.path());
     let sent = request.query.clone();
     let separator = if sent.is_empty() || request.form.is_empty() {
         ""
@@ -46,6 +54,7 @@ pub(super) fn read(ctx: &Context, request: &SearchRequest) -> Result<Asked, Outc
             text: whole,
             cursor: None,
             sent,
+            bound,
         });
     };
     let mut others = pairs
@@ -60,12 +69,13 @@ pub(super) fn read(ctx: &Context, request: &SearchRequest) -> Result<Asked, Outc
     }
     let key = ctx.records.indexer().cursor_key();
     let cursor = key
-        .open(&request.scope.path(), text)
+        .open(&bound, text)
         .map_err(|error| Outcome::new(Kind::Malformed, format!("{CURSOR}: {error}.")))?;
     Ok(Asked {
         text: cursor.query.clone(),
         cursor: Some(cursor),
         sent,
+        bound,
     })
 }
 
@@ -87,7 +97,7 @@ pub(super) fn self_query(
         query: query::encode(&understood.parameters),
         ..Page::single(None).cursor(asked, None)
     });
-    seal(ctx, request, asked, &cursor)
+    seal(ctx, asked, &cursor)
 }
 
 /// Where the pages beside the one that is shown begin.
@@ -220,7 +230,6 @@ impl Page {
     pub(super) fn links(
         &self,
         ctx: &Context,
-        request: &SearchRequest,
         asked: &Asked,
     ) -> Result<Vec<(&'static str, String)>, Outcome> {
         let next = self.next.or(self.rest.map(|_| Place::End));
@@ -237,7 +246,7 @@ impl Page {
                 if relation == "next" {
                     cursor.within.clone_from(&self.within);
                 }
-                links.push((relation, seal(ctx, request, asked, &cursor)?));
+                links.push((relation, seal(ctx, asked, &cursor)?));
             }
         }
         Ok(links)
@@ -271,14 +280,9 @@ impl Page {
 }
 
 /// A link's query: the cursor, and what the client said about the representation.
-fn seal(
-    ctx: &Context,
-    request: &SearchRequest,
-    asked: &Asked,
-    cursor: &Cursor,
-) -> Result<String, Outcome> {
+fn seal(ctx: &Context, asked: &Asked, cursor: &Cursor) -> Result<String, Outcome> {
     let key = ctx.records.indexer().cursor_key();
-    let sealed = key.seal(&request.scope.path(), cursor, ctx.records.random());
+    let sealed = key.seal(&asked.bound, cursor, ctx.records.random());
     let sealed = sealed.map_err(|error| Outcome::internal(error.to_string()))?;
     let mut pairs = query::pairs(&asked.sent);
     pairs.retain(|(name, _)| REPRESENTATION.contains(&name.as_str()));

@@ -111,7 +111,7 @@ impl Searching<'_> {
         let mut room = Filling::new(limits.include_max, limits.page_bytes_max);
         let (opened, taken) = include::open(self.ctx, self.grant, (&items, &mut room)).await?;
         response.included = opened;
-        let links = Page::behind(cursor, rest, taken).links(self.ctx, self.request, self.asked)?;
+        let links = Page::behind(cursor, rest, taken).links(self.ctx, self.asked)?;
         response.links.extend(links);
         Ok(())
     }

@@ -14,6 +14,8 @@ on_both_stores!(
     the_chosen_practitioner_sees_the_record,
     a_care_team_opens_the_record_while_it_is_active,
     organisations_are_a_way_where_they_are_configured,
+    encounters_open_the_record_for_a_while,
+    appointments_open_the_record_around_their_time,
     what_a_clinician_writes_stays_in_the_records_in_their_care,
     many_records_are_one_condition,
     administrators_and_auditors_see_no_record,
@@ -162,6 +164,73 @@ async fn organisations_are_a_way_where_they_are_configured(backend: Backend) {
         store(&server, &all).await;
         let actor = Actor::of(&server, &clinician()).await;
         assert_eq!(actor.ids("Patient", "").await, patients);
+    }
+}
+
+/// A moment so many days from now.
+fn day(from_now: i64) -> String {
+    let now_ms = vesta::clock::Clock::now_ms(&vesta::clock::SystemClock);
+    vesta::fhir::instant::Instant::from_millis(now_ms + from_now * 86_400_000).to_string()
+}
+
+async fn encounters_open_the_record_for_a_while(backend: Backend) {
+    let server = started(backend).await;
+    let encounter = |status: &str, practitioner: &str, period: Value| {
+        json!({
+            "resourceType": "Encounter", "id": "e", "status": status, "class": { "code": "AMB" },
+            "subject": { "reference": "Patient/p1" }, "period": period,
+            "participant": [
+                { "individual": { "reference": format!("Practitioner/{practitioner}") } },
+            ],
+        })
+    };
+    let over = |from: i64, to: i64| json!({ "start": day(from), "end": day(to) });
+    let cases = [
+        ("finished", "d1", over(-11, -10), true),
+        ("finished", "d1", over(-200, -80), true),
+        ("finished", "d1", over(-200, -100), false),
+        ("in-progress", "d1", json!({ "start": day(-300) }), true),
+        ("finished", "d1", json!({ "start": day(-300) }), false),
+        ("in-progress", "d2", json!({ "start": day(-1) }), false),
+        ("planned", "d1", json!({ "start": day(-1) }), false),
+        ("cancelled", "d1", over(-2, -1), false),
+        ("entered-in-error", "d1", over(-2, -1), false),
+        ("arrived", "d1", json!({ "start": day(5) }), false),
+    ];
+    for (status, practitioner, period, is_open) in cases {
+        let one = encounter(status, practitioner, period);
+        store(&server, std::slice::from_ref(&one)).await;
+        let actor = Actor::of(&server, &clinician()).await;
+        assert_eq!(actor.reads("Observation/o-p1").await, is_open, "{one}");
+        assert!(!actor.reads("Observation/o-p2").await);
+    }
+}
+
+async fn appointments_open_the_record_around_their_time(backend: Backend) {
+    let server = started(backend).await;
+    let appointment = |status: &str, start: i64, comes: &str| {
+        let actor =
+            |name: &str, status: &str| json!({ "actor": { "reference": name }, "status": status });
+        json!({
+            "resourceType": "Appointment", "id": "a", "status": status,
+            "start": day(start), "end": day(start + 1),
+            "participant": [actor("Patient/p1", "accepted"), actor("Practitioner/d1", comes)],
+        })
+    };
+    let cases = [
+        ("booked", 6, "accepted", true),
+        ("booked", 9, "accepted", false),
+        ("fulfilled", -29, "accepted", true),
+        ("fulfilled", -33, "accepted", false),
+        ("booked", 1, "declined", false),
+        ("cancelled", 1, "accepted", false),
+        ("proposed", 1, "accepted", false),
+    ];
+    for (status, start, comes, is_open) in cases {
+        let one = appointment(status, start, comes);
+        store(&server, std::slice::from_ref(&one)).await;
+        let actor = Actor::of(&server, &clinician()).await;
+        assert_eq!(actor.reads("Observation/o-p1").await, is_open, "{one}");
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Spec: <https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html>.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -20,6 +20,7 @@ use crate::support::smart::{ClientKey, SmartClient, get_as, post_as, put_as, sma
 
 on_both_stores!(
     every_way_out_lets_out_the_same,
+    a_link_serves_only_the_right_that_it_was_made_for,
     a_patients_scopes_end_at_their_record
 );
 
@@ -176,6 +177,8 @@ struct Known {
     content: Value,
     is_deleted: bool,
     is_current: bool,
+    /// The content of the version that is current now.
+    now: Value,
 }
 
 /// Everything there is, as the history of everything tells it.
@@ -204,12 +207,20 @@ async fn everything(server: &TestServer, token: &str) -> Vec<Known> {
         known.push(Known {
             name: url,
             version,
+            now: content.clone(),
             content,
             is_deleted,
             is_current: true,
         });
     }
     assert_eq!(known.len(), resources().len() + 2);
+    let now: BTreeMap<String, Value> = known
+        .iter()
+        .map(|one| (one.name.clone(), one.content.clone()))
+        .collect();
+    for one in &mut known {
+        one.now = now[&one.name].clone();
+    }
     known
 }
 
@@ -264,6 +275,11 @@ impl Trial<'_> {
         all || self.case.scopes.contains(&format!("system/{name}."))
     }
 
+    /// Whether a version may be seen: what it says, and what the current version says.
+    fn lets_out(&self, one: &Known) -> bool {
+        (self.case.shows)(&one.content) && (self.case.shows)(&one.now)
+    }
+
     /// Current resources that may be seen and meet a condition.
     fn shown(&self, meets: impl Fn(&Value) -> bool) -> BTreeSet<String> {
         let current = self
@@ -277,7 +293,7 @@ impl Trial<'_> {
     async fn reads(&self) {
         for one in self.known {
             let name = one.name.split('/').next().unwrap();
-            let is_shown = (self.case.shows)(&one.content);
+            let is_shown = self.lets_out(one);
             let wanted = match (self.grants(name), is_shown, one.is_deleted) {
                 (false, _, _) => 403,
                 (true, false, _) => 404,
@@ -303,7 +319,7 @@ impl Trial<'_> {
             let all = self
                 .known
                 .iter()
-                .filter(|one| (self.case.shows)(&one.content) && meets(one));
+                .filter(|one| self.lets_out(one) && meets(one));
             all.map(|one| format!("{}/{}", one.name, one.version))
                 .collect()
         };
@@ -324,11 +340,7 @@ impl Trial<'_> {
                 "{name}"
             );
         }
-        for one in self
-            .known
-            .iter()
-            .filter(|one| (self.case.shows)(&one.content))
-        {
+        for one in self.known.iter().filter(|one| self.lets_out(one)) {
             let answer = self.get(&format!("{}/_history", one.name)).await;
             assert_eq!(
                 versions(&answer),
@@ -640,4 +652,47 @@ async fn a_patients_scopes_end_at_their_record(backend: Backend) {
     };
     let grant = check(&session, Intent::Read(address.resource_type)).unwrap();
     assert!(ctx.records.get(&grant, &address).await.unwrap().is_none());
+}
+
+async fn a_link_serves_only_the_right_that_it_was_made_for(backend: Backend) {
+    let server = smart_server(backend).await;
+    let client = SmartClient::register(&server, ClientKey::elliptic("k"), &["system/*.cruds"]);
+    let broad = client.token(&server, "system/*.cruds").await;
+    fill(&server, &broad).await;
+    let narrow = client
+        .token(&server, "system/Observation.rs?category=laboratory")
+        .await;
+    let same = client
+        .token(&server, "system/Observation.rs?category=laboratory")
+        .await;
+    for query in ["_count=1", "_count=1&_sort=_id"] {
+        let next = |answer: &Answer| {
+            let links = answer.json()["link"].clone();
+            let links = links.as_array().unwrap().iter();
+            let mut next = links.filter(|link| link["relation"] == "next");
+            next.next().unwrap()["url"].as_str().unwrap().to_owned()
+        };
+        let first = get_as(&server, &broad, &format!("Observation?{query}")).await;
+        let of_broad = next(&first);
+        let refused = get_as(&server, &narrow, &of_broad).await;
+        assert_eq!(
+            refused.status,
+            StatusCode::BAD_REQUEST,
+            "{}",
+            refused.text()
+        );
+        assert_eq!(
+            get_as(&server, &broad, &of_broad).await.status,
+            StatusCode::OK
+        );
+        let first = get_as(&server, &narrow, &format!("Observation?{query}")).await;
+        let of_narrow = next(&first);
+        // Another token of the same right goes on where the first one was.
+        assert_eq!(
+            get_as(&server, &same, &of_narrow).await.status,
+            StatusCode::OK
+        );
+        let refused = get_as(&server, &broad, &of_narrow).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    }
 }
