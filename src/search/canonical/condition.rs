@@ -1,6 +1,7 @@
 //! The forms of conditions on values.
 
 use crate::search::canonical::texts;
+use crate::search::decimal::Decimal;
 use crate::search::param::Condition;
 use crate::search::param::date::DateCondition;
 use crate::search::param::number::NumberCondition;
@@ -53,7 +54,7 @@ pub(super) fn date(date: &DateCondition) -> String {
 fn number(condition: &NumberCondition) -> String {
     let number = &condition.number;
     let bounds = [&number.exact, &number.low, &number.high];
-    let bounds = bounds.map(|one| one.form());
+    let bounds = bounds.map(Decimal::form);
     format!("{}{}", condition.prefix.code(), bounds.join("/"))
 }
 
