@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
-use crate::access::documents::{Before, DocumentError};
+use crate::access::documents::{Before, DocumentError, Kept};
 use crate::access::{Intent, Session, check};
 use crate::hl7v2::ack::{Problem, code};
 use crate::hl7v2::conversion::{Converted, convert, patients};
@@ -60,6 +60,12 @@ impl From<Outcome> for Setback {
             }
             _ => Self::Wrong(outcome.issues.iter().map(problem_of_issue).collect()),
         }
+    }
+}
+
+impl From<DocumentError> for Setback {
+    fn from(error: DocumentError) -> Self {
+        Self::NotNow(error.into())
     }
 }
 
@@ -139,6 +145,11 @@ impl Ingest {
         let mark = format!("hl7v2 {} {}", record.id, record.round);
         let mark = ctx.records.reserve_for_good(&mark).await?;
         if mark.revision > 0 {
+            // What it wrote was noted by whoever applied it, unless a process ended in between.
+            let noted: Option<Kept<Record>> = self.documents.get(MESSAGES, &record.id).await?;
+            if let Some(noted) = noted.filter(|noted| noted.content.state == State::Applied) {
+                *record = noted.content;
+            }
             record.state = State::Applied;
             return Ok(());
         }

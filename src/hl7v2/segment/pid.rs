@@ -122,6 +122,17 @@ fn identifiers(conversion: &Conversion<'_>, pid: &Reading<'_>, patient: &mut Ele
                 .filter_map(|cx| cx::identifier(conversion, cx)),
         );
     }
+    // PID-18
+    let account = cx::identifier(conversion, pid.field(18)).map(|mut identifier| {
+        if let Some(object) = identifier
+            .as_object_mut()
+            .filter(|one| !one.contains("type"))
+        {
+            object.insert(0, "type", concept(IDENTIFIER_TYPE, "AN"));
+        }
+        identifier
+    });
+    patient.add("identifier", account);
     // PID-19
     let social = pid.field(19).value().map(|number| {
         let identifier = Element::new()
