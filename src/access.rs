@@ -9,6 +9,7 @@ pub mod emergency;
 pub mod keys;
 pub mod person;
 pub mod policy;
+pub mod rate;
 pub mod reach;
 pub mod records;
 pub mod scope;

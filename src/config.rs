@@ -5,16 +5,21 @@
 //! `VESTA_LIMITS__BODY_BYTES_MAX`. Reference: `docs/configuration.md`.
 
 pub mod account;
+pub mod address_range;
 pub mod audit;
 pub mod care;
 pub mod hl7v2;
 pub mod keys;
 pub mod limits;
+pub mod operations;
+pub mod proxy;
+pub mod rate;
 pub mod reindex;
 pub mod rest;
 pub mod search;
 pub mod smart;
 pub mod store;
+pub mod tls;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -29,11 +34,15 @@ use crate::config::care::{CACHED_SECONDS_MAX, CareConfig};
 use crate::config::hl7v2::Hl7v2Config;
 use crate::config::keys::KeysConfig;
 use crate::config::limits::Limits;
+use crate::config::operations::OperationsConfig;
+use crate::config::proxy::ProxyConfig;
+use crate::config::rate::RateConfig;
 use crate::config::reindex::ReindexConfig;
 use crate::config::rest::RestConfig;
 use crate::config::search::SearchConfig;
 use crate::config::smart::{ACCESS_TOKEN_SECONDS_MAX, SmartConfig};
 use crate::config::store::{EmbeddedConfig, MongoConfig};
+use crate::config::tls::TlsConfig;
 
 /// Everything that can be set.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -73,6 +82,14 @@ pub struct Config {
     pub account: AccountConfig,
     /// HL7 v2 messages.
     pub hl7v2: Hl7v2Config,
+    /// Encrypted connections.
+    pub tls: TlsConfig,
+    /// Proxies in front of the server.
+    pub proxy: ProxyConfig,
+    /// How much one party may ask for.
+    pub rate: RateConfig,
+    /// Who may see how the server is.
+    pub operations: OperationsConfig,
     /// The embedded store.
     pub embedded: EmbeddedConfig,
     /// The MongoDB store.
@@ -108,6 +125,10 @@ impl Default for Config {
             audit: AuditConfig::default(),
             account: AccountConfig::default(),
             hl7v2: Hl7v2Config::default(),
+            tls: TlsConfig::default(),
+            proxy: ProxyConfig::default(),
+            rate: RateConfig::default(),
+            operations: OperationsConfig::default(),
             embedded: EmbeddedConfig::default(),
             mongo: MongoConfig::default(),
         }
@@ -172,6 +193,7 @@ impl Config {
     pub fn root(&self) -> String {
         match &self.base_url {
             Some(url) => url.trim_end_matches('/').to_owned(),
+            None if self.tls.is_on() => format!("https://{}", self.listen),
             None => format!("http://{}", self.listen),
         }
     }
@@ -197,6 +219,7 @@ impl Config {
                     .to_owned(),
             ));
         }
+        self.check_encryption()?;
         let lifetimes = 1..=ACCESS_TOKEN_SECONDS_MAX;
         if !lifetimes.contains(&self.smart.access_token_seconds) {
             return Err(ConfigError::Unusable(format!(
@@ -228,6 +251,33 @@ impl Config {
     }
 }
 
+impl Config {
+    /// Tokens and passwords must not be readable on their way.
+    fn check_encryption(&self) -> Result<(), ConfigError> {
+        let is_near = self.listen.ip().is_loopback();
+        let is_safe = is_near || self.tls.is_on() || !self.proxy.trusted.is_empty();
+        if self.access == AccessMode::Smart && !is_safe {
+            return Err(ConfigError::Unusable(format!(
+                "access = smart takes tokens and passwords, which anybody could read on the way to \
+                 {}: set tls.certificate and tls.key; or listen on 127.0.0.1; or name the proxy \
+                 that encrypts in proxy.trusted",
+                self.listen
+            )));
+        }
+        let is_plain = self
+            .base_url
+            .as_deref()
+            .is_some_and(|url| url.starts_with("http://"));
+        if self.tls.is_on() && is_plain {
+            return Err(ConfigError::Unusable(
+                "base_url begins with http://, and with tls.certificate clients come by https://"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
@@ -248,6 +298,25 @@ mod tests {
         assert!(Config::load(None, &open_on("[::1]:0")).is_ok());
         let refused = Config::load(None, &open_on("0.0.0.0:0")).unwrap_err();
         assert!(refused.to_string().contains("loopback"));
+    }
+
+    #[test]
+    fn what_must_not_be_read_on_the_way_is_encrypted_or_stays_here() {
+        let load = |listen: &str, rest: &str| {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(&file, format!("listen = \"{listen}\"\n{rest}")).unwrap();
+            Config::load(Some(file.path().into()), &Overrides::default())
+        };
+        let refused = load("0.0.0.0:0", "").unwrap_err().to_string();
+        assert!(refused.contains("proxy.trusted"), "{refused}");
+        assert!(load("127.0.0.1:0", "").is_ok());
+        assert!(load("0.0.0.0:0", "[proxy]\ntrusted = [\"10.0.0.0/8\"]").is_ok());
+        let tls = "[tls]\ncertificate = \"a\"\nkey = \"b\"";
+        let config = load("0.0.0.0:8443", tls).unwrap();
+        assert_eq!(config.fhir_base(), "https://0.0.0.0:8443/fhir");
+        let plain = format!("base_url = \"http://records.example.org\"\n{tls}");
+        assert!(load("0.0.0.0:0", &plain).is_err());
+        assert!(load("127.0.0.1:0", "[proxy]\ntrusted = [\"proxy\"]").is_err());
     }
 
     #[test]

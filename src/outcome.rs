@@ -94,6 +94,8 @@ pub struct Outcome {
     pub issues: Vec<Issue>,
     /// What only the log shows.
     pub source: Option<String>,
+    /// Seconds after which the same may succeed, where that is known.
+    pub retry_seconds: Option<u64>,
 }
 
 impl Outcome {
@@ -103,6 +105,7 @@ impl Outcome {
             kind,
             issues: vec![Issue::error(kind.issue_code(), diagnostics)],
             source: None,
+            retry_seconds: None,
         }
     }
 
@@ -112,6 +115,7 @@ impl Outcome {
             kind,
             issues,
             source: None,
+            retry_seconds: None,
         }
     }
 
@@ -128,6 +132,13 @@ impl Outcome {
         if let Some(issue) = self.issues.first_mut() {
             issue.expression.push(expression.into());
         }
+        self
+    }
+
+    /// The same failure, with when it is over.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_seconds = Some(seconds);
         self
     }
 

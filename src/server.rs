@@ -5,8 +5,10 @@
 
 pub mod base_url;
 pub mod control;
+mod listen;
 pub mod open;
 mod router;
+mod tls;
 mod unparsed;
 
 use std::net::SocketAddr;
@@ -25,6 +27,7 @@ use crate::audit::journal::Journal;
 use crate::audit::ledger::JournalError;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{AccessMode, Config};
+use crate::http::rates::Rates;
 use crate::http::state::{AppParts, AppState};
 use crate::ingest::Ingest;
 use crate::interaction::Context;
@@ -32,11 +35,16 @@ use crate::mllp;
 use crate::operation::audit_events::{self, AuditEvents};
 use crate::operation::reindex;
 use crate::server::control::Control;
+use crate::server::listen::Door;
 use crate::server::open::Opened;
+use crate::server::tls::Tls;
 use crate::smart::authority::{Authority, AuthorityParts};
 
 /// How long measurements wait to be summed up, at most.
 const SUM_UP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How often is looked whether another signing key is due.
+const TEND_INTERVAL: Duration = Duration::from_hours(6);
 
 /// A server that listens.
 pub struct Server {
@@ -84,6 +92,7 @@ impl Server {
         warn_when_open(config);
         let address = config.listen;
         let failed = |source| ServerError::Listen { address, source };
+        let tls = Tls::open(config)?;
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let config = Config {
@@ -105,6 +114,7 @@ impl Server {
             accounts: is_smart.then(|| Arc::clone(&accounts)),
             ingest: Arc::clone(&ingest),
             events: Arc::clone(&events),
+            rates: Arc::new(Rates::new(&config.rate, config.access)),
             recorder: parts.recorder,
             capability_statement: parts.capability_statement,
         });
@@ -125,7 +135,9 @@ impl Server {
         tokio::spawn(sweep_erasures(parts.ctx.clone(), stopped.clone()));
         tokio::spawn(make_events(events, &config, stopped.clone()));
         tokio::spawn(sum_up(recorder, stopped.clone()));
-        let serving = router::serve(listener, router, config.limits.clone(), stopped);
+        look_after(state.authority.as_ref(), tls.as_ref(), &stopped);
+        let door = Door::new(&config, tls);
+        let serving = listen::serve(listener, router, door, stopped);
         Ok(Self {
             address,
             base_url: config.fhir_base(),
@@ -245,6 +257,34 @@ async fn sum_up(recorder: Arc<PrometheusRecorder>, mut stopped: watch::Receiver<
         tokio::select! {
             _ = stopped.changed() => return,
             () = tokio::time::sleep(SUM_UP_INTERVAL) => recorder.handle().run_upkeep(),
+        }
+    }
+}
+
+/// Has keys and certificates replaced in time.
+fn look_after(
+    authority: Option<&Arc<Authority>>,
+    tls: Option<&Tls>,
+    stopped: &watch::Receiver<bool>,
+) {
+    if let Some(authority) = authority {
+        tokio::spawn(tend_keys(Arc::clone(authority), stopped.clone()));
+    }
+    if let Some(tls) = tls {
+        tokio::spawn(tls.clone().keep_current(stopped.clone()));
+    }
+}
+
+/// Has signing keys made in time, so that each is published for a while before it signs.
+async fn tend_keys(authority: Arc<Authority>, mut stopped: watch::Receiver<bool>) {
+    loop {
+        if let Err(error) = authority.tend_keys().await {
+            let source = error.source.as_deref().unwrap_or("none given");
+            tracing::warn!(source, "signing keys cannot be looked at now");
+        }
+        tokio::select! {
+            _ = stopped.changed() => return,
+            () = tokio::time::sleep(TEND_INTERVAL) => {}
         }
     }
 }

@@ -3,11 +3,12 @@
 //! Mounted in `access = "smart"` only. Spec: RFC 6749, RFC 7009, RFC 7662, RFC 8414,
 //! <https://hl7.org/fhir/smart-app-launch/STU2.2/conformance.html>.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::StatusCode;
@@ -16,7 +17,6 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::http::oauth::{self, OauthAnswer, Peer};
 use crate::http::state::AppState;
-use crate::smart::assertion;
 use crate::smart::authority::{
     Authority, INTROSPECTION_PATH, JWKS_PATH, REVOCATION_PATH, TOKEN_PATH,
 };
@@ -34,6 +34,10 @@ pub fn routes() -> Router<AppState> {
             get(smart_configuration),
         )
         .route("/.well-known/oauth-authorization-server", get(metadata))
+        .route(
+            "/.well-known/oauth-authorization-server/{*path}",
+            get(metadata_of_path),
+        )
         .route(JWKS_PATH, get(jwks))
         .route(TOKEN_PATH, post(token))
         .route(INTROSPECTION_PATH, post(introspect))
@@ -46,6 +50,21 @@ async fn smart_configuration(State(state): State<AppState>) -> OauthAnswer {
 
 async fn metadata(State(state): State<AppState>) -> OauthAnswer {
     OauthAnswer(authority(&state).map(|authority| authority.metadata()))
+}
+
+/// An issuer with a path has its document behind that path: RFC 8414 section 3.1.
+async fn metadata_of_path(State(state): State<AppState>, Path(path): Path<String>) -> Response {
+    match authority(&state) {
+        Ok(authority) if authority.issuer_path() == path.trim_end_matches('/') => {
+            OauthAnswer(Ok(authority.metadata())).into_response()
+        }
+        _ => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+/// A bug: the client gets a plain failure, the log the place.
+pub fn panicked(_said: Box<dyn Any + Send>) -> Response {
+    OauthAnswer(Err(OauthError::internal(&"a handler panicked"))).into_response()
 }
 
 async fn jwks(State(state): State<AppState>) -> OauthAnswer {
@@ -95,12 +114,9 @@ async fn read(
 ) -> Result<(Arc<Authority>, Form, SemaphorePermit<'static>), OauthError> {
     let authority = authority(state)?;
     let Peer(address) = Peer::of(&request);
-    authority.throttle().count_address(address)?;
+    authority.count_address(address)?;
     let (parts, body): (_, Body) = request.into_parts();
     let form = oauth::form(&parts.headers, body).await?;
-    if let Some(client) = assertion::claimed(&form) {
-        authority.throttle().count_client(address, &client)?;
-    }
     // After the form, so that nobody keeps a place by sending slowly.
     let place = ROOM.try_acquire().map_err(|_full| {
         let text = "The server works on as many of these as it may. Try again shortly.";

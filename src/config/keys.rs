@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 /// Settings of the key ring.
 #[derive(Clone, Serialize, Deserialize)]
@@ -15,9 +16,9 @@ pub struct KeysConfig {
     pub file: Option<PathBuf>,
     /// The master key itself (64 hexadecimal digits), instead of a file.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub master: Option<String>,
+    pub master: Option<Zeroizing<String>>,
     /// Former master keys, for data keys not yet wrapped again.
-    pub previous: Vec<String>,
+    pub previous: Vec<Zeroizing<String>>,
     /// Unwrapped data keys kept in memory at most.
     pub cached_max: u64,
     /// Seconds an unwrapped data key is kept: an erasure by another process is seen this late.

@@ -49,6 +49,8 @@ pub struct Limits {
     pub retries_max: u32,
     /// Seconds one request may take.
     pub request_seconds_max: u64,
+    /// Seconds that may pass between two pieces of a request body.
+    pub body_pause_seconds_max: u64,
     /// Requests worked on at once; one more is told to come again.
     pub requests_at_once_max: usize,
     /// Connections open at once; one more waits to be accepted.
@@ -83,6 +85,7 @@ impl Default for Limits {
             result_seconds_max: 3600,
             retries_max: 100,
             request_seconds_max: 60,
+            body_pause_seconds_max: 15,
             requests_at_once_max: 1024,
             connections_max: 4096,
             request_head_seconds_max: 60,

@@ -2,6 +2,8 @@
 //!
 //! Heavy ones are worked on aside, so that they delay nobody else.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
@@ -32,7 +34,8 @@ pub async fn read(state: &AppState, mut body: Body) -> Result<Bytes, Outcome> {
     let bytes_max = state.ctx.settings.limits.body_bytes_max;
     let mut bytes = BytesMut::new();
     let mut over = 0;
-    while let Some(frame) = body.frame().await {
+    let pause_max = Duration::from_secs(state.ctx.settings.limits.body_pause_seconds_max);
+    while let Some(frame) = in_time(pause_max, body.frame()).await? {
         let frame = frame.map_err(|error| {
             let text = "The body ended early or could not be decompressed.";
             Outcome::new(Kind::Malformed, text).caused_by(&error)
@@ -54,6 +57,19 @@ pub async fn read(state: &AppState, mut body: Body) -> Result<Bytes, Outcome> {
         return Err(Outcome::new(Kind::TooLarge, text));
     }
     Ok(bytes.freeze())
+}
+
+/// What comes of a body next, in time: who stops sending does not keep a place.
+async fn in_time<T>(pause_max: Duration, next: impl Future<Output = T>) -> Result<T, Outcome> {
+    tokio::time::timeout(pause_max, next)
+        .await
+        .map_err(|_elapsed| {
+            let text = format!(
+                "Nothing of the body came for {} seconds.",
+                pause_max.as_secs()
+            );
+            Outcome::new(Kind::TooSlow, text)
+        })
 }
 
 /// Reads a body as a resource.

@@ -8,6 +8,7 @@ use metrics_exporter_prometheus::PrometheusRecorder;
 use crate::account::accounts::Accounts;
 use crate::audit::journal::Journal;
 use crate::config::AccessMode;
+use crate::http::rates::Rates;
 use crate::ingest::Ingest;
 use crate::interaction::Context;
 use crate::operation::audit_events::AuditEvents;
@@ -33,6 +34,8 @@ pub struct AppParts {
     pub ingest: Arc<Ingest>,
     /// Makes `AuditEvent`s of it.
     pub events: Arc<AuditEvents>,
+    /// What everybody may still ask for.
+    pub rates: Arc<Rates>,
     /// Where measurements go.
     pub recorder: Arc<PrometheusRecorder>,
     /// The JSON of the CapabilityStatement.

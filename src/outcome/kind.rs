@@ -22,6 +22,8 @@ pub enum Kind {
     MethodNotAllowed,
     /// No representation that the client accepts. 406.
     NotAcceptable,
+    /// The client takes too long to send what it announced. 408.
+    TooSlow,
     /// Somebody else changed the same thing at the same time, again and again. 409.
     Conflict,
     /// The resource was deleted. 410.
@@ -50,7 +52,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, for tables and tests.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Malformed,
         Self::Invalid,
         Self::Unsupported,
@@ -59,6 +61,7 @@ impl Kind {
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::NotAcceptable,
+        Self::TooSlow,
         Self::Conflict,
         Self::Gone,
         Self::PreconditionFailed,
@@ -82,6 +85,7 @@ impl Kind {
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::NotAcceptable => 406,
+            Self::TooSlow => 408,
             Self::Conflict => 409,
             Self::Gone => 410,
             Self::PreconditionFailed => 412,
@@ -116,7 +120,7 @@ impl Kind {
             Self::Throttled => "throttled",
             Self::Internal => "exception",
             Self::Unavailable => "transient",
-            Self::Timeout => "timeout",
+            Self::TooSlow | Self::Timeout => "timeout",
         }
     }
 }

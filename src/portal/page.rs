@@ -1,5 +1,7 @@
 //! What every page shares: its frame, how it becomes an answer, and the page for what went wrong.
 
+use std::any::Any;
+
 use askama::Template;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use http::StatusCode;
@@ -75,6 +77,12 @@ pub fn with_status<T: Template>(status: StatusCode, page: T) -> Response {
 /// Sends the browser to another page of ours, by GET.
 pub fn go_to(path: &str) -> Response {
     Redirect::to(path).into_response()
+}
+
+/// A bug: the page says so, and the log has the place.
+pub fn panicked(_said: Box<dyn Any + Send>) -> Response {
+    let text = "Something went wrong on our side. Please try again.";
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Our mistake", text).into_response()
 }
 
 /// The page for what went wrong.

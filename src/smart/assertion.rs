@@ -93,13 +93,6 @@ pub async fn authenticate(
     Ok(client)
 }
 
-/// Which client a form says it is from, before anything is proved: to count its requests.
-pub fn claimed(form: &Form) -> Option<String> {
-    let assertion = form.get("client_assertion")?;
-    (assertion.len() <= ASSERTION_CHARS_MAX).then_some(())?;
-    claimed_client(assertion).ok()
-}
-
 /// How many keys of a JWK set clients may sign with; why there can be none.
 pub fn usable_keys(jwks: &str) -> Result<usize, String> {
     let parsed: Value = serde_json::from_str(jwks).map_err(|error| error.to_string())?;

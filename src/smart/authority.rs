@@ -2,12 +2,15 @@
 //!
 //! Spec: RFC 8414 for what an issuer is.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::access::documents::Documents;
 use crate::access::records::Records;
 use crate::config::smart::SmartConfig;
 use crate::smart::bearer::TokenCache;
+use crate::smart::client::Client;
+use crate::smart::error::OauthError;
 use crate::smart::jwks::KeyKeeper;
 use crate::smart::throttle::Throttle;
 
@@ -75,8 +78,27 @@ impl Authority {
         format!("{}{path}", self.issuer)
     }
 
-    /// Limits how often credentials are tried.
-    pub fn throttle(&self) -> &Throttle {
-        &self.throttle
+    /// What stands behind the host in the issuer, without slashes around.
+    pub fn issuer_path(&self) -> &str {
+        let rest = self.issuer.split_once("://").map_or("", |(_, rest)| rest);
+        let path = rest.split_once('/').map_or("", |(_host, path)| path);
+        path.trim_matches('/')
+    }
+
+    /// Counts a request that shows credentials; refuses it when there were too many.
+    pub fn count_address(&self, address: IpAddr) -> Result<(), OauthError> {
+        self.throttle
+            .count_address(address, self.documents.now_ms())
+    }
+
+    /// Counts a request of a client that proved itself.
+    pub(super) fn count_client(&self, client: &Client) -> Result<(), OauthError> {
+        self.throttle
+            .count_client(&client.client_id, self.documents.now_ms())
+    }
+
+    /// Makes the next signing key when it is time, however long nobody asks for one.
+    pub async fn tend_keys(&self) -> Result<(), OauthError> {
+        self.keys.current().await.map(drop)
     }
 }

@@ -47,6 +47,15 @@ pub(super) struct Verified {
     actor: Arc<Actor>,
 }
 
+/// The client that holds a token, and the person for whom it acts.
+#[derive(Debug)]
+pub struct Holder {
+    /// The client.
+    pub client_id: String,
+    /// The person, where it acts for one.
+    pub person_id: Option<String>,
+}
+
 /// Why a token does not let anybody in.
 #[derive(Debug)]
 pub enum BearerError {
@@ -74,6 +83,16 @@ impl Authority {
         let verified = self.active(token).await?;
         let session = Session::bearer(Arc::clone(&verified.policy));
         Ok(session.acting_as(Arc::clone(&verified.actor)))
+    }
+
+    /// Whose requests those with a token count as.
+    pub async fn holder(&self, token: &str) -> Result<Holder, BearerError> {
+        let claims = &self.verified(token).await?.claims;
+        let person_id = (claims.sub != claims.client_id).then(|| claims.sub.clone());
+        Ok(Holder {
+            client_id: claims.client_id.clone(),
+            person_id,
+        })
     }
 
     /// A token that counts now.

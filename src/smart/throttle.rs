@@ -1,74 +1,47 @@
-//! How often credentials may be tried, by address and by the client that is claimed.
+//! How often credentials may be tried: by address, and by client once it has proved itself.
 //!
-//! Counted by each process for itself, in windows of a minute. Who is over the limit is told to
-//! come again, before anything costly is done. Spec: RFC 6585 section 4.
+//! What a request merely claims is not counted: whoever names another's client could use up what
+//! that one has. Counted by each process for itself. Spec: RFC 6585 section 4.
 
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
-use moka::sync::Cache;
-
+use crate::access::rate::{Exhausted, Rate, party};
 use crate::config::smart::SmartConfig;
 use crate::smart::error::{Code, OauthError};
 
-/// The window that is counted in.
-pub const WINDOW: Duration = Duration::from_mins(1);
-
-/// Addresses and clients that are counted at the same time, of some 100 bytes each.
-const COUNTED_MAX: u64 = 50_000;
-
-/// A count of what was tried.
+/// What is left of what may be tried.
 pub struct Throttle {
-    by_address: Cache<IpAddr, Arc<AtomicU32>>,
-    by_client: Cache<(IpAddr, [u8; 32]), Arc<AtomicU32>>,
-    address_max: u32,
-    client_max: u32,
+    addresses: Rate<IpAddr>,
+    clients: Rate<[u8; 32]>,
 }
 
 impl Throttle {
-    /// Counts from nothing.
+    /// Nobody has tried anything.
     pub fn new(config: &SmartConfig) -> Self {
         Self {
-            by_address: Cache::builder()
-                .max_capacity(COUNTED_MAX)
-                .time_to_live(WINDOW)
-                .build(),
-            by_client: Cache::builder()
-                .max_capacity(COUNTED_MAX)
-                .time_to_live(WINDOW)
-                .build(),
-            address_max: config.address_requests_per_minute_max,
-            client_max: config.client_requests_per_minute_max,
+            addresses: Rate::new(config.address_requests_per_minute_max),
+            clients: Rate::new(config.client_requests_per_minute_max),
         }
     }
 
     /// Counts a request from an address; refuses it when there were too many.
-    pub fn count_address(&self, address: IpAddr) -> Result<(), OauthError> {
-        let tried = self.by_address.get_with(address, Arc::default);
-        admit(&tried, self.address_max)
+    pub fn count_address(&self, address: IpAddr, now_ms: i64) -> Result<(), OauthError> {
+        let taken = self.addresses.take(party(address), 1, now_ms);
+        taken.map_err(refused)
     }
 
-    /// Counts a request that claims to be from a client; refuses it when there were too many.
-    pub fn count_client(&self, address: IpAddr, client: &str) -> Result<(), OauthError> {
-        let digest = *blake3::hash(client.as_bytes()).as_bytes();
-        let tried = self.by_client.get_with((address, digest), Arc::default);
-        admit(&tried, self.client_max)
+    /// Counts a request of a client that has proved to be that client.
+    pub fn count_client(&self, client_id: &str, now_ms: i64) -> Result<(), OauthError> {
+        let digest = *blake3::hash(client_id.as_bytes()).as_bytes();
+        self.clients.take(digest, 1, now_ms).map_err(refused)
     }
 }
 
-fn admit(tried: &AtomicU32, max: u32) -> Result<(), OauthError> {
-    let before = tried.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |tried| {
-        Some(tried.saturating_add(1))
-    });
-    if before.unwrap_or(u32::MAX) < max {
-        return Ok(());
-    }
-    Err(OauthError::new(
+fn refused(_exhausted: Exhausted) -> OauthError {
+    OauthError::new(
         Code::TooManyRequests,
         "Too many requests with credentials. Try again in a minute.",
-    ))
+    )
 }
 
 #[cfg(test)]
@@ -87,16 +60,17 @@ mod tests {
             ..SmartConfig::default()
         });
         let (one, other): (IpAddr, IpAddr) = ([10, 0, 0, 1].into(), [10, 0, 0, 2].into());
-        assert!(throttle.count_client(one, "a").is_ok());
-        assert!(throttle.count_client(one, "a").is_ok());
-        let refused = throttle.count_client(one, "a").unwrap_err();
+        let now_ms = 1_790_000_000_000;
+        assert!(throttle.count_client("a", now_ms).is_ok());
+        assert!(throttle.count_client("a", now_ms).is_ok());
+        let refused = throttle.count_client("a", now_ms).unwrap_err();
         assert_eq!(refused.code, Code::TooManyRequests);
-        assert!(throttle.count_client(other, "a").is_ok());
-        assert!(throttle.count_client(one, "b").is_ok());
+        assert!(throttle.count_client("b", now_ms).is_ok());
         for _ in 0..4 {
-            assert!(throttle.count_address(one).is_ok());
+            assert!(throttle.count_address(one, now_ms).is_ok());
         }
-        assert!(throttle.count_address(one).is_err());
-        assert!(throttle.count_address(other).is_ok());
+        assert!(throttle.count_address(one, now_ms).is_err());
+        assert!(throttle.count_address(other, now_ms).is_ok());
+        assert!(throttle.count_address(one, now_ms + 60_000).is_ok());
     }
 }

@@ -76,7 +76,9 @@ impl Authority {
     /// The client that a form proves.
     pub(super) async fn client(&self, form: &Form) -> Result<Client, OauthError> {
         let audience = self.url(TOKEN_PATH);
-        assertion::authenticate(&self.documents, form, &audience).await
+        let client = assertion::authenticate(&self.documents, form, &audience).await?;
+        self.count_client(&client)?;
+        Ok(client)
     }
 
     /// What of the scopes that are asked for the client may be given.

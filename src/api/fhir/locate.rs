@@ -9,6 +9,7 @@ use crate::fhir::id;
 use crate::fhir::resource_type::ResourceType;
 use crate::http::oauth;
 use crate::http::payload::Rejection;
+use crate::http::rates::{self, Account};
 use crate::http::state::AppState;
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
@@ -53,7 +54,7 @@ impl FromRequestParts<AppState> for Caller {
         state: &AppState,
     ) -> Result<Self, Self::Rejection> {
         let session = match &state.authority {
-            Some(authority) => bearer_session(authority, parts).await?,
+            Some(authority) => bearer_session(state, authority, parts).await?,
             None => Session::without_credentials(state.access),
         };
         let session = session.on_trail(parts.extensions.get::<Trail>().cloned());
@@ -76,7 +77,11 @@ fn asks_for_events(path: &str, query: Option<&str>) -> bool {
 
 /// The session of the access token that a request brings. Who brings none is told so before
 /// anything else is looked at.
-async fn bearer_session(authority: &Authority, parts: &Parts) -> Result<Session, Outcome> {
+async fn bearer_session(
+    state: &AppState,
+    authority: &Authority,
+    parts: &Parts,
+) -> Result<Session, Outcome> {
     let invalid = || {
         Outcome::new(
             Kind::Unauthenticated,
@@ -90,14 +95,23 @@ async fn bearer_session(authority: &Authority, parts: &Parts) -> Result<Session,
             "This request carries no access token: sign in and send one.",
         ));
     };
-    authority.session(token).await.map_err(|error| match error {
+    let failed = |error| match error {
         BearerError::Invalid => invalid(),
         BearerError::Failed(error) => {
             let text = "The access token cannot be looked up now. Try again shortly.";
             let source = error.source.unwrap_or_default();
             Outcome::new(Kind::Unavailable, text).caused_by(&source)
         }
-    })
+    };
+    let session = authority.session(token).await.map_err(failed)?;
+    let holder = authority.holder(token).await.map_err(failed)?;
+    let account = Account {
+        client_id: &holder.client_id,
+        person_id: holder.person_id.as_deref(),
+    };
+    let (units, now_ms) = (rates::units_of(parts), state.ctx.clock.now_ms());
+    state.rates.count_account(account, units, now_ms)?;
+    Ok(session)
 }
 
 /// The `{type}` of the path.

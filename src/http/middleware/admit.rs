@@ -8,23 +8,34 @@ use std::sync::Arc;
 use axum::extract::Request;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::clock::Clock;
 use crate::http::middleware::guard::Guard;
+use crate::http::oauth::Peer;
+use crate::http::rates::{self, Rates};
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
 
 /// What a request passes before anything is done for it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Entrance {
     /// A permit of it is a request.
     pub room: Arc<Semaphore>,
     /// Who may call.
     pub guard: Guard,
+    /// What addresses may still ask for.
+    pub rates: Arc<Rates>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
 }
 
 impl Entrance {
     /// A place for a request, given back when it is dropped.
     pub fn admit(&self, request: &Request) -> Result<SemaphorePermit<'_>, Outcome> {
         self.guard.check(request.uri(), request.headers())?;
+        let Peer(address) = Peer::of(request);
+        let units = rates::units(request.method(), request.uri(), request.headers());
+        let now_ms = self.clock.now_ms();
+        self.rates.count_address(address, units, now_ms)?;
         self.room.try_acquire().map_err(|_full| {
             let reason = "The server works on as many requests as it may. Try again shortly.";
             Outcome::new(Kind::Unavailable, reason).caused_by(&"limits.requests_at_once_max")

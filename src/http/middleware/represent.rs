@@ -25,7 +25,7 @@ use crate::outcome::kind::Kind;
 use crate::outcome::{self, Outcome};
 
 /// Seconds after which a client may try again what the store could not take.
-const RETRY_SECONDS: &str = "2";
+const RETRY_SECONDS: u64 = 2;
 
 /// The middleware; nothing is done for a request that the entrance does not admit.
 pub async fn represent(
@@ -144,6 +144,10 @@ pub fn traced(id: &RequestId, mut outcome: Outcome) -> Outcome {
 
 fn refused(state: &AppState, view: &View, id: &RequestId, outcome: Outcome) -> Response {
     let outcome = traced(id, outcome);
+    let retry_seconds = match outcome.kind {
+        Kind::Unavailable => Some(outcome.retry_seconds.unwrap_or(RETRY_SECONDS)),
+        _ => outcome.retry_seconds,
+    };
     let issues = outcome.issues;
     let status = StatusCode::from_u16(outcome.kind.status());
     let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -155,10 +159,9 @@ fn refused(state: &AppState, view: &View, id: &RequestId, outcome: Outcome) -> R
     let mut response = write(state, &view, payload).unwrap_or_else(|_unwritable| {
         (status, Bytes::from(outcome::to_json(&issues))).into_response()
     });
-    if outcome.kind == Kind::Unavailable {
-        response
-            .headers_mut()
-            .insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
+    if let Some(seconds) = retry_seconds {
+        let headers = response.headers_mut();
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }

@@ -30,7 +30,7 @@ impl EnvMasterKey {
     /// processes have it yet.
     pub fn new(
         current: &str,
-        others: &[String],
+        others: &[Zeroizing<String>],
         random: Arc<dyn Random>,
     ) -> Result<Self, MasterKeyError> {
         let mut secrets = others
@@ -87,6 +87,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::EnvMasterKey;
+    use zeroize::Zeroizing;
+
     use crate::seal::data_key::Secret;
     use crate::seal::master_key::{MasterKey, MasterKeyError};
     use crate::seal::random::SystemRandom;
@@ -96,7 +98,10 @@ mod tests {
     const NEW: &str = "ff0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
     fn master(current: &str, others: &[&str]) -> Result<EnvMasterKey, MasterKeyError> {
-        let others: Vec<_> = others.iter().map(|&value| value.to_owned()).collect();
+        let others: Vec<_> = others
+            .iter()
+            .map(|&value| Zeroizing::new(value.to_owned()))
+            .collect();
         EnvMasterKey::new(current, &others, Arc::new(SystemRandom))
     }
 
