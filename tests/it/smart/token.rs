@@ -279,26 +279,3 @@ async fn what_is_wrong_with_a_request_has_its_code() {
         StatusCode::METHOD_NOT_ALLOWED
     );
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_asks_too_often_is_told_to_wait() {
-    let server = TestServer::start_with(Backend::Embedded, |config| {
-        config.access = vesta::config::AccessMode::Smart;
-        config.smart.client_requests_per_minute_max = 2;
-    })
-    .await;
-    let client = SmartClient::register(&server, ClientKey::elliptic("k"), &["system/*.rs"]);
-    let mut statuses = Vec::new();
-    for _ in 0..3 {
-        let claims = json!({ "iss": client.client_id, "jti": fresh() });
-        let form = assertion(&client.sign(&claims));
-        let mut form = form;
-        form.push(("grant_type".to_owned(), "client_credentials".to_owned()));
-        let answer = post_form(&server, "/oauth/token", &form).await;
-        statuses.push(answer.status.as_u16());
-        if answer.status == StatusCode::TOO_MANY_REQUESTS {
-            assert_eq!(answer.header("retry-after"), "60");
-        }
-    }
-    assert_eq!(statuses, [401, 401, 429]);
-}
