@@ -1,4 +1,4 @@
-//! How often somebody may do something: so many units a minute, and no more than a minute's at once.
+//! How often somebody may do something: so many units a minute, and no more than that at once.
 //!
 //! One number for each party: when it has used up what it took (the generic cell rate algorithm).
 //! Counted by each process for itself; nothing here must last. Spec: RFC 6585 section 4.

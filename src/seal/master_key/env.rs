@@ -30,12 +30,12 @@ impl EnvMasterKey {
     /// processes have it yet.
     pub fn new(
         current: &str,
-        others: &[Zeroizing<String>],
+        others: &[impl AsRef<str>],
         random: Arc<dyn Random>,
     ) -> Result<Self, MasterKeyError> {
         let mut secrets = others
             .iter()
-            .map(|value| parse(value, "one of the previous master keys"))
+            .map(|value| parse(value.as_ref(), "one of the previous master keys"))
             .collect::<Result<Vec<_>, _>>()?;
         let current = parse(current, "the master key")?;
         secrets.retain(|secret| *secret != current);
@@ -87,8 +87,6 @@ mod tests {
     use std::sync::Arc;
 
     use super::EnvMasterKey;
-    use zeroize::Zeroizing;
-
     use crate::seal::data_key::Secret;
     use crate::seal::master_key::{MasterKey, MasterKeyError};
     use crate::seal::random::SystemRandom;
@@ -98,11 +96,7 @@ mod tests {
     const NEW: &str = "ff0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
     fn master(current: &str, others: &[&str]) -> Result<EnvMasterKey, MasterKeyError> {
-        let others: Vec<_> = others
-            .iter()
-            .map(|&value| Zeroizing::new(value.to_owned()))
-            .collect();
-        EnvMasterKey::new(current, &others, Arc::new(SystemRandom))
+        EnvMasterKey::new(current, others, Arc::new(SystemRandom))
     }
 
     #[test]

@@ -7,10 +7,9 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use vesta::server::Server;
 
-use crate::support::server::{Answer, Backend, TestServer, on_both_stores, patient};
+use crate::support::server::{Answer, Backend, on_both_stores, patient};
 use crate::support::smart::{
-    ClientKey, SmartClient, assertion, fresh, get_as, issuer, post_as, post_form, post_form_as,
-    smart_server,
+    ClientKey, SmartClient, get_as, issuer, post_as, post_form, post_form_as, smart_server,
 };
 
 on_both_stores!(
