@@ -85,6 +85,7 @@ fn hl7v2(state: &AppState, config: &Config) -> Router<AppState> {
             StatusCode::GATEWAY_TIMEOUT,
             Duration::from_secs(config.limits.request_seconds_max),
         ))
+        .layer(CatchPanicLayer::new())
         .layer(DefaultBodyLimit::disable());
     api::hl7v2::routes().layer(around)
 }
