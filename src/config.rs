@@ -11,6 +11,8 @@ pub mod care;
 pub mod hl7v2;
 pub mod keys;
 pub mod limits;
+pub mod mail;
+pub mod openid;
 pub mod operations;
 pub mod proxy;
 pub mod rate;
@@ -21,7 +23,7 @@ pub mod smart;
 pub mod store;
 pub mod tls;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use figment::Figment;
@@ -34,6 +36,8 @@ use crate::config::care::{CACHED_SECONDS_MAX, CareConfig};
 use crate::config::hl7v2::Hl7v2Config;
 use crate::config::keys::KeysConfig;
 use crate::config::limits::Limits;
+use crate::config::mail::MailConfig;
+use crate::config::openid::OpenidConfig;
 use crate::config::operations::OperationsConfig;
 use crate::config::proxy::ProxyConfig;
 use crate::config::rate::RateConfig;
@@ -90,6 +94,10 @@ pub struct Config {
     pub rate: RateConfig,
     /// Who may see how the server is.
     pub operations: OperationsConfig,
+    /// Where mail is handed over.
+    pub mail: MailConfig,
+    /// An outside provider to sign in with.
+    pub openid: OpenidConfig,
     /// The embedded store.
     pub embedded: EmbeddedConfig,
     /// The MongoDB store.
@@ -129,6 +137,8 @@ impl Default for Config {
             proxy: ProxyConfig::default(),
             rate: RateConfig::default(),
             operations: OperationsConfig::default(),
+            mail: MailConfig::default(),
+            openid: OpenidConfig::default(),
             embedded: EmbeddedConfig::default(),
             mongo: MongoConfig::default(),
         }
@@ -196,6 +206,17 @@ impl Config {
             None if self.tls.is_on() => format!("https://{}", self.listen),
             None => format!("http://{}", self.listen),
         }
+    }
+
+    /// Whether only this machine reaches the server, without TLS: for development and tests.
+    pub fn is_local(&self) -> bool {
+        let root = self.root();
+        let rest = root.strip_prefix("http://").unwrap_or_default();
+        let host = rest.split('/').next().unwrap_or_default();
+        let host = host.rsplit_once(':').map_or(host, |(host, _port)| host);
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let is_loopback = bare.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+        is_loopback || bare == "localhost"
     }
 
     /// The FHIR base URL that clients use.
@@ -331,6 +352,33 @@ mod tests {
         assert_eq!(config.listen.port(), 2);
         assert_eq!(config.log, "debug");
         assert_eq!(config.limits.page_max, 7);
+    }
+
+    #[test]
+    fn a_server_that_others_reach_is_not_local() {
+        let of = |url: &str| {
+            let config = Config {
+                base_url: Some(url.to_owned()),
+                ..Config::default()
+            };
+            config.is_local()
+        };
+        assert!(Config::default().is_local());
+        for own in [
+            "http://127.0.0.1:8080/",
+            "http://[::1]:8080",
+            "http://localhost:1/below",
+        ] {
+            assert!(of(own), "{own}");
+        }
+        for other in [
+            "https://localhost",
+            "http://vesta.example",
+            "http://127.0.0.1.example:80",
+            "http://0.0.0.0:8080",
+        ] {
+            assert!(!of(other), "{other}");
+        }
     }
 
     #[test]

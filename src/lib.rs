@@ -10,6 +10,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod conformance;
+pub mod fetch;
 pub mod fhir;
 pub mod fhirpath;
 pub mod hl7v2;

@@ -6,7 +6,13 @@
 pub mod assets;
 pub mod form;
 pub mod home;
+pub mod join;
+pub mod outside;
 pub mod page;
+pub mod people;
 pub mod routes;
+pub mod second_factor;
+pub mod security;
 pub mod session;
 pub mod sign_in;
+pub mod words;

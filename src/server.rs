@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::access::records::erasure::SWEEP_INTERVAL;
-use crate::account::accounts::{AccountParts, Accounts};
+use crate::account::accounts::Accounts;
 use crate::audit::event::{Act, Agent, Event};
 use crate::audit::journal::Journal;
 use crate::audit::ledger::JournalError;
@@ -102,7 +102,7 @@ impl Server {
         let parts = open::open(&config, clock).await?;
         base_url::settle(&*parts.store, &config, &*parts.ctx.clock).await?;
         let recorder = Arc::clone(&parts.recorder);
-        let accounts = accounts(&config, &parts);
+        let accounts = accounts(&config, &parts)?;
         let is_smart = config.access == AccessMode::Smart;
         let ingest = ingest(&config, &parts).await?;
         let events = events(&parts);
@@ -171,6 +171,11 @@ impl Server {
     /// What its interactions work with.
     pub fn context(&self) -> &Context {
         &self.ctx
+    }
+
+    /// Who did what.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     /// Stops: no new connections, requests under way finish, the store is closed.
@@ -296,12 +301,14 @@ fn warn_when_open(config: &Config) {
 }
 
 /// People who sign in.
-pub fn accounts(config: &Config, parts: &Opened) -> Arc<Accounts> {
-    Arc::new(Accounts::new(AccountParts {
-        documents: Arc::clone(&parts.documents),
-        config: config.account.clone(),
-        base_url: config.root(),
-    }))
+pub fn accounts(config: &Config, parts: &Opened) -> Result<Arc<Accounts>, ServerError> {
+    let accounts = Accounts::new(
+        Arc::clone(&parts.documents),
+        Arc::clone(&parts.journal),
+        config,
+    );
+    let accounts = accounts.map_err(|error| ServerError::Setting(error.to_string()))?;
+    Ok(Arc::new(accounts))
 }
 
 /// What takes HL7 v2 messages in; those that were left when a process ended are under way again.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// Modules from bottom to top: a module uses lower layers only, never its own layer's siblings.
 const LAYERS: [&[&str]; 13] = [
     &["clock", "config", "outcome"],
-    &["fhir", "seal"],
+    &["fetch", "fhir", "seal"],
     &["fhirpath", "hl7v2"],
     &["conformance"],
     &["terminology"],

@@ -5,43 +5,65 @@
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
+use webauthn_rs::Webauthn;
 
 use crate::access::documents::Documents;
 use crate::account::error::AccountError;
+use crate::account::mail::{MailError, Mailer};
+use crate::account::outside::{Outside, OutsideError};
+use crate::account::passkey;
 use crate::account::password::AT_ONCE_MAX;
+use crate::audit::journal::Journal;
+use crate::config::Config;
 use crate::config::account::AccountConfig;
 use crate::seal::hex;
 
 /// Bytes of what ties the forms of a visitor to their browser.
 const VISITOR_BYTES: usize = 32;
 
-/// What accounts are made of.
-pub struct AccountParts {
-    /// Where all is kept.
-    pub documents: Arc<Documents>,
-    /// The settings.
-    pub config: AccountConfig,
-    /// The address of the server, without a slash at the end.
-    pub base_url: String,
+/// Why accounts cannot be had as they are set.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingError {
+    /// Mail.
+    #[error(transparent)]
+    Mail(#[from] MailError),
+    /// The outside provider.
+    #[error(transparent)]
+    Outside(#[from] OutsideError),
 }
 
 /// People who sign in.
 pub struct Accounts {
     pub(super) documents: Arc<Documents>,
+    /// Where it is written what was done.
+    pub(super) journal: Arc<Journal>,
     pub(super) config: AccountConfig,
     pub(super) hashing: Arc<Semaphore>,
+    pub(super) mailer: Mailer,
+    pub(super) outside: Option<Outside>,
+    /// What passkeys are checked with.
+    pub(super) passkeys: Option<Webauthn>,
     base_url: String,
 }
 
 impl Accounts {
-    /// Puts the parts together.
-    pub fn new(parts: AccountParts) -> Self {
-        Self {
-            documents: parts.documents,
-            config: parts.config,
+    /// The accounts in documents, as they are set; what is done goes into the journal.
+    pub fn new(
+        documents: Arc<Documents>,
+        journal: Arc<Journal>,
+        config: &Config,
+    ) -> Result<Self, SettingError> {
+        let base_url = config.root();
+        Ok(Self {
+            documents,
+            journal,
+            config: config.account.clone(),
             hashing: Arc::new(Semaphore::new(AT_ONCE_MAX)),
-            base_url: parts.base_url,
-        }
+            mailer: Mailer::new(&config.mail, config.is_local())?,
+            outside: Outside::new(&config.openid, config.is_local())?,
+            passkeys: passkey::checker(&base_url),
+            base_url,
+        })
     }
 
     /// The address of the server, without a slash at the end.
@@ -52,6 +74,16 @@ impl Accounts {
     /// Whether browsers reach the server through TLS.
     pub fn is_secure(&self) -> bool {
         self.base_url.starts_with("https://")
+    }
+
+    /// Whether patients may register themselves.
+    pub fn takes_registrations(&self) -> bool {
+        self.config.registration
+    }
+
+    /// Characters of a password at least.
+    pub fn password_chars_min(&self) -> usize {
+        self.config.password_chars_min
     }
 
     /// What ties the forms of a visitor to their browser.

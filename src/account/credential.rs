@@ -9,6 +9,8 @@ use crate::access::documents::{Before, DocumentError, Kept};
 use crate::access::person::{self, Person};
 use crate::account::accounts::Accounts;
 use crate::account::error::AccountError;
+use crate::account::factor::TotpSecret;
+use crate::account::passkey::KeptPasskey;
 use crate::account::password::PasswordHash;
 
 /// The collection of what people sign in with, by their id.
@@ -32,6 +34,21 @@ pub struct Credential {
     pub email: Option<String>,
     /// The password; absent until an invitation was accepted, or with an outside provider.
     pub password: Option<PasswordHash>,
+    /// How often the password was changed: what was made for an earlier one counts no more.
+    #[serde(default)]
+    pub password_changes: u32,
+    /// Whether they sign in with the outside provider, and never with a password of ours.
+    #[serde(default)]
+    pub is_outside: bool,
+    /// The authenticator app.
+    #[serde(default)]
+    pub totp: Option<TotpSecret>,
+    /// Hashes of the recovery codes that were not used.
+    #[serde(default)]
+    pub recovery: Vec<String>,
+    /// The passkeys.
+    #[serde(default)]
+    pub passkeys: Vec<KeptPasskey>,
 }
 
 impl Credential {
@@ -41,7 +58,41 @@ impl Credential {
             sign_in_name,
             email,
             password: None,
+            password_changes: 0,
+            is_outside: false,
+            totp: None,
+            recovery: Vec::new(),
+            passkeys: Vec::new(),
         }
+    }
+
+    /// Whether there is something to sign in with.
+    pub fn has_joined(&self) -> bool {
+        self.password.is_some() || self.is_outside
+    }
+
+    /// Whether there is a second factor.
+    pub fn has_factor(&self) -> bool {
+        self.totp.is_some() || !self.passkeys.is_empty()
+    }
+
+    /// Sets the password, and ends what was made for the former one.
+    pub(super) fn set_password(&mut self, password: PasswordHash) {
+        self.password = Some(password);
+        self.password_changes = self.password_changes.saturating_add(1);
+    }
+
+    /// Forgets the password.
+    pub(super) fn forget_password(&mut self) {
+        self.password = None;
+        self.password_changes = self.password_changes.saturating_add(1);
+    }
+
+    /// Forgets all second factors.
+    pub(super) fn forget_factors(&mut self) {
+        self.totp = None;
+        self.recovery.clear();
+        self.passkeys.clear();
     }
 }
 
@@ -76,8 +127,16 @@ impl Accounts {
         let Some(Kept { content: id, .. }) = id else {
             return Ok(None);
         };
-        let person = person::find(&self.documents, &id).await?;
-        let credential = self.credential(&id).await?;
+        self.by_id(&id).await
+    }
+
+    /// The person with an id, and what they sign in with.
+    pub(super) async fn by_id(
+        &self,
+        person_id: &str,
+    ) -> Result<Option<(Person, Credential)>, AccountError> {
+        let person = person::find(&self.documents, person_id).await?;
+        let credential = self.credential(person_id).await?;
         Ok(person
             .zip(credential)
             .map(|(person, credential)| (person.content, credential.content)))
@@ -108,6 +167,30 @@ impl Accounts {
             .put(place, credential, Before::Nothing, None)
             .await?;
         Ok(person::put(&self.documents, person, Before::Nothing).await?)
+    }
+
+    /// Changes what somebody signs in with; started again when somebody else was faster.
+    pub(super) async fn change_credential<T>(
+        &self,
+        person_id: &str,
+        mut change: impl FnMut(&mut Credential) -> Result<T, AccountError>,
+    ) -> Result<T, AccountError> {
+        for _ in 0..ATTEMPTS_MAX {
+            let found = self.credential(person_id).await?;
+            let mut kept = found.ok_or(AccountError::Unknown)?;
+            let done = change(&mut kept.content)?;
+            let place = (CREDENTIALS, person_id);
+            let before = Before::Revision(kept.revision);
+            let put = self.documents.put(place, &kept.content, before, None);
+            match put.await {
+                Err(DocumentError::Changed) => {}
+                other => {
+                    other?;
+                    return Ok(done);
+                }
+            }
+        }
+        Err(DocumentError::Changed.into())
     }
 
     /// Changes a person; started again when somebody else was faster.

@@ -40,14 +40,23 @@ struct Tries {
 pub(super) enum Counted<'a> {
     /// Passwords for a sign-in name, which nobody may have.
     Name(&'a str),
+    /// Second factors of a person, and passwords entered once more.
+    Factor(&'a str),
     /// Everything from an address.
     Address(IpAddr),
+    /// What causes mail, from an address.
+    MailFrom(IpAddr),
+    /// What causes mail, to whoever has a sign-in name.
+    MailTo(&'a str),
 }
 
 impl Counted<'_> {
     fn id(&self) -> String {
         match self {
             Self::Name(name) => format!("name {name}"),
+            Self::Factor(person) => format!("factor {person}"),
+            Self::MailFrom(address) => format!("mail from {}", network(*address)),
+            Self::MailTo(name) => format!("mail to {name}"),
             Self::Address(address) => format!("address {}", network(*address)),
         }
     }
@@ -65,12 +74,13 @@ fn network(address: IpAddr) -> IpAddr {
 }
 
 impl Accounts {
-    /// Counts a try before it is looked at; refused while one has to wait. Gives back whether the
-    /// next one has to wait if this one is wrong.
-    pub(super) async fn count_try(&self, what: Counted<'_>) -> Result<bool, AccountError> {
+    /// Counts a try before it is looked at; refused while one has to wait.
+    pub(super) async fn count_try(&self, what: Counted<'_>) -> Result<(), AccountError> {
         let free = match what {
-            Counted::Name(_) => self.config.account_tries_max,
-            Counted::Address(_) => self.config.address_tries_max,
+            Counted::Name(_) | Counted::Factor(_) | Counted::MailTo(_) => {
+                self.config.account_tries_max
+            }
+            Counted::Address(_) | Counted::MailFrom(_) => self.config.address_tries_max,
         };
         let id = what.id();
         for _ in 0..ATTEMPTS_MAX {
@@ -97,10 +107,7 @@ impl Accounts {
                 .put((TRIES, &id), &tries, before, Some(expires_ms));
             match put.await {
                 Err(DocumentError::Changed) => {}
-                other => {
-                    other?;
-                    return Ok(over.is_some());
-                }
+                other => return Ok(other?),
             }
         }
         Err(AccountError::Busy)

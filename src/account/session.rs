@@ -11,6 +11,8 @@ use crate::access::documents::{Before, DocumentError, Kept};
 use crate::access::person::{self, Person};
 use crate::account::accounts::{Accounts, ms};
 use crate::account::error::AccountError;
+use crate::account::sign_in::Origin;
+use crate::audit::event::Act;
 use crate::seal::hex;
 
 /// The collection of sessions, by the id of the person.
@@ -176,7 +178,7 @@ impl Accounts {
     }
 
     /// Ends the session that a token opens.
-    pub async fn end_session(&self, token: &str) -> Result<(), AccountError> {
+    pub(super) async fn end_session(&self, token: &str) -> Result<(), AccountError> {
         let Some((person_id, secret)) = token.split_once('.') else {
             return Ok(());
         };
@@ -190,16 +192,33 @@ impl Accounts {
         .await
     }
 
-    /// Ends a session by what it is called where it is listed.
-    pub async fn revoke_session(&self, person_id: &str, id: &str) -> Result<(), AccountError> {
-        self.change_sessions(person_id, |sessions| {
+    /// Ends a session of a person's own, by what it is called where it is listed.
+    pub async fn end_own(
+        &self,
+        person: &Person,
+        id: &str,
+        origin: &Origin,
+    ) -> Result<(), AccountError> {
+        self.change_sessions(&person.id, |sessions| {
             sessions.retain(|session| session.id != id);
         })
-        .await
+        .await?;
+        self.note_own((Act::Revoke, origin), person).await
+    }
+
+    /// Ends all sessions of a person's own but the one that is used.
+    pub async fn end_others(
+        &self,
+        person: &Person,
+        session_id: &str,
+        origin: &Origin,
+    ) -> Result<(), AccountError> {
+        self.revoke_sessions(&person.id, Some(session_id)).await?;
+        self.note_own((Act::Revoke, origin), person).await
     }
 
     /// Ends all sessions of a person but one, or all.
-    pub async fn revoke_sessions(
+    pub(super) async fn revoke_sessions(
         &self,
         person_id: &str,
         but: Option<&str>,

@@ -74,7 +74,7 @@ async fn answer_here(config: &Config, question: Question) -> Result<Vec<String>,
         keys: Arc::clone(&opened.keys),
         documents: Arc::clone(&opened.documents),
         journal: Arc::clone(&opened.journal),
-        accounts: server::accounts(config, &opened),
+        accounts: server::accounts(config, &opened)?,
         clock: Arc::clone(&opened.ctx.clock),
     };
     let answered = control.answer(question).await;

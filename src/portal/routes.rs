@@ -12,7 +12,7 @@ use http::header::{
 };
 
 use crate::http::state::AppState;
-use crate::portal::{assets, home, sign_in};
+use crate::portal::{assets, home, join, outside, people, second_factor, security, sign_in};
 
 /// Nothing from elsewhere, nothing inline, no frame around it.
 pub const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
@@ -27,7 +27,12 @@ const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resour
 pub fn routes() -> Router<AppState> {
     Router::new()
         .merge(sign_in::routes())
+        .merge(outside::routes())
+        .merge(second_factor::routes())
+        .merge(join::routes())
         .merge(home::routes())
+        .merge(security::routes())
+        .merge(people::routes())
         .merge(assets::routes())
         .layer(from_fn(protect))
 }

@@ -16,6 +16,7 @@ use crate::access::person::Person;
 use crate::account::accounts::Accounts;
 use crate::account::session::{Session, Stage};
 use crate::account::sign_in::Origin;
+use crate::http::middleware::observe::RequestId;
 use crate::http::oauth::Peer;
 use crate::http::state::AppState;
 use crate::portal::page::{Problem, go_to};
@@ -100,12 +101,14 @@ fn derived(context: &str, secret: &str) -> String {
 /// From where a request comes.
 pub fn origin(accounts: &Accounts, parts: &Parts) -> Origin {
     let peer = parts.extensions.get::<Peer>().copied();
+    let id = parts.extensions.get::<RequestId>();
     let agent = parts.headers.get(USER_AGENT);
     let agent = agent.and_then(|value| value.to_str().ok());
     Origin {
         address: peer.map_or(std::net::Ipv4Addr::UNSPECIFIED.into(), |Peer(ip)| ip),
         agent: agent.unwrap_or_default().to_owned(),
         former: session_token(accounts, &parts.headers),
+        request_id: id.map(ToString::to_string),
     }
 }
 

@@ -8,10 +8,12 @@ use axum::routing::{get, post};
 use http::StatusCode;
 use serde::Deserialize;
 
+use crate::account::accounts::Accounts;
 use crate::account::error::AccountError;
 use crate::account::session::{Begun, Stage};
 use crate::http::state::AppState;
-use crate::portal::form::{Fields, SignedInForm, VisitorForm};
+use crate::portal::form::{SignedInForm, VisitorForm};
+use crate::portal::outside::PROVIDER_PATH;
 use crate::portal::page::{Frame, Page, Problem, go_to, wait, with_status};
 use crate::portal::session::{self, Visitor, is_local, with_next};
 
@@ -39,6 +41,10 @@ struct SignInPage {
     next: String,
     sign_in_name: String,
     problem: Option<String>,
+    takes_registrations: bool,
+    /// What an outside provider is called, and where the way to it begins.
+    provider: Option<String>,
+    provider_path: String,
 }
 
 #[derive(Template)]
@@ -47,23 +53,39 @@ struct SignedOutPage {
     frame: Frame,
 }
 
-async fn show(Query(Next { next }): Query<Next>, visitor: Visitor) -> Result<Response, Problem> {
-    let page = SignInPage {
-        frame: Frame::of_visitor("Sign in"),
-        csrf: visitor.csrf,
-        next: if is_local(&next) { next } else { String::new() },
-        sign_in_name: String::new(),
-        problem: None,
-    };
+impl SignInPage {
+    fn new(accounts: &Accounts, csrf: String, next: &str) -> Self {
+        let next = if is_local(next) { next } else { "" };
+        Self {
+            frame: Frame::of_visitor("Sign in"),
+            csrf,
+            next: next.to_owned(),
+            sign_in_name: String::new(),
+            problem: None,
+            takes_registrations: accounts.takes_registrations(),
+            provider: accounts.provider_name().map(ToOwned::to_owned),
+            provider_path: with_next(PROVIDER_PATH, Some(next)),
+        }
+    }
+}
+
+async fn show(
+    State(state): State<AppState>,
+    Query(Next { next }): Query<Next>,
+    visitor: Visitor,
+) -> Result<Response, Problem> {
+    let accounts = session::accounts(&state)?;
+    let page = SignInPage::new(&accounts, visitor.csrf, &next);
     Ok((visitor.jar, Page(page)).into_response())
 }
 
 async fn sign_in(State(state): State<AppState>, form: VisitorForm) -> Result<Response, Problem> {
     let accounts = session::accounts(&state)?;
     let fields = &form.fields;
-    let (name, password) = (fields.get("name"), fields.get("password"));
-    let (status, text) = match accounts.sign_in(name, password, &form.origin).await {
-        Ok(begun) => return Ok(onwards(&state, begun, fields)?.into_response()),
+    let (name, next) = (fields.get("name"), fields.get("next"));
+    let tried = accounts.sign_in(name, fields.get("password"), &form.origin);
+    let (status, text) = match tried.await {
+        Ok(begun) => return Ok(onwards(&accounts, begun, next)),
         Err(AccountError::Refused) => (
             StatusCode::UNAUTHORIZED,
             "This name and this password do not belong together. Please check both and try again."
@@ -75,32 +97,28 @@ async fn sign_in(State(state): State<AppState>, form: VisitorForm) -> Result<Res
         Err(other) => return Err(other.into()),
     };
     let page = SignInPage {
-        frame: Frame::of_visitor("Sign in"),
-        csrf: form.visitor.csrf,
-        next: fields.get("next").to_owned(),
         sign_in_name: name.to_owned(),
         problem: Some(text),
+        ..SignInPage::new(&accounts, form.visitor.csrf, next)
     };
     Ok(with_status(status, page))
 }
 
 /// Where a sign-in goes on: to its second factor, to where it was going, or to the account.
-fn onwards(state: &AppState, begun: Begun, fields: &Fields) -> Result<impl IntoResponse, Problem> {
-    let accounts = session::accounts(state)?;
-    let next = Some(fields.get("next")).filter(|next| is_local(next));
+pub(super) fn onwards(accounts: &Accounts, begun: Begun, next: &str) -> Response {
+    let next = Some(next).filter(|next| is_local(next));
     let place = match begun.stage {
         Stage::Full => next.unwrap_or("/account").to_owned(),
         Stage::NeedsFactor => with_next("/second-factor", next),
         Stage::NeedsEnrolment => with_next("/second-factor/new", next),
     };
-    Ok((session::keep(&accounts, begun.token), go_to(&place)))
+    (session::keep(accounts, begun.token), go_to(&place)).into_response()
 }
 
 async fn sign_out(State(state): State<AppState>, form: SignedInForm) -> Result<Response, Problem> {
     let accounts = session::accounts(&state)?;
-    if let Some(token) = &form.origin.former {
-        accounts.end_session(token).await?;
-    }
+    let person = &form.signed_in.person;
+    accounts.sign_out(person, &form.origin).await?;
     Ok((session::forget(&accounts), go_to("/signed-out")).into_response())
 }
 
