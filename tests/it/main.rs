@@ -7,6 +7,7 @@ mod support;
 
 mod absent;
 mod access;
+mod account;
 mod attack;
 mod audit;
 mod bad_input;

@@ -2,6 +2,7 @@
 
 pub(crate) mod browser;
 pub(crate) mod clients;
+pub(crate) mod mail;
 pub(crate) mod mllp;
 pub(crate) mod mongod;
 pub(crate) mod packs;

@@ -2,16 +2,13 @@
 //!
 //! OWASP: Session Management, Cross-Site Request Forgery Prevention; RFC 6265bis.
 
-use std::sync::Arc;
-
 use http::StatusCode;
-use vesta::clock::{Clock, FixedClock};
 use vesta::config::AccessMode;
 
+use crate::portal::at_a_moment;
 use crate::support::people::{Browser, PASSWORD, add_user, user};
 use crate::support::server::{Answer, Backend, TestServer, on_both_stores};
 use crate::support::smart::smart_server;
-use crate::support::stores::NOW_MS;
 
 on_both_stores!(
     what_is_wrong_is_not_told,
@@ -23,14 +20,6 @@ on_both_stores!(
     who_signs_in_goes_where_they_were_going,
     pages_are_protected,
 );
-
-/// A server whose clock stands still.
-async fn at_a_moment(backend: Backend) -> (TestServer, Arc<FixedClock>) {
-    let clock = Arc::new(FixedClock::new(NOW_MS));
-    let smart = |config: &mut vesta::config::Config| config.access = AccessMode::Smart;
-    let server = TestServer::start_at(backend, smart, Arc::clone(&clock) as Arc<dyn Clock>).await;
-    (server, clock)
-}
 
 /// What a page says, without what differs from one showing to the next.
 fn said(answer: &Answer) -> String {

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 
 use http::{Method, StatusCode};
+use totp_rs::{Builder, Secret};
+use vesta::clock::Clock;
 
 use crate::support::server::{Answer, TestServer};
 use crate::support::smart::{fresh, issuer};
@@ -131,6 +133,15 @@ impl<'a> Browser<'a> {
         assert_eq!(answer.header("location"), "/account");
     }
 
+    /// Opens a link and chooses a password there.
+    pub(crate) async fn choose_password(&mut self, link: &str, password: &str) -> Answer {
+        let page = self.open(link).await;
+        assert_eq!(page.status, StatusCode::OK, "{link}: {}", page.text());
+        let (path, token) = link.split_once("?t=").unwrap();
+        let fields = [("t", token), ("password", password), ("again", password)];
+        self.send(path, &fields).await
+    }
+
     /// The token of its session.
     pub(crate) fn session(&self) -> Option<&str> {
         self.cookies.get("vesta-session").map(String::as_str)
@@ -142,4 +153,31 @@ pub(crate) fn field(answer: &Answer, name: &str) -> Option<String> {
     let text = answer.text();
     let (_, rest) = text.split_once(&format!("name=\"{name}\" value=\""))?;
     Some(rest.split_once('"')?.0.to_owned())
+}
+
+/// The secret that a page shows, to be put into an authenticator app.
+pub(crate) fn secret_of(page: &Answer) -> String {
+    let text = page.text();
+    let (_, rest) = text.split_once("<span class=\"secret\">").unwrap();
+    rest.split_once('<').unwrap().0.replace(' ', "")
+}
+
+/// The code that an authenticator app shows at a moment.
+pub(crate) fn authenticator(secret: &str, now_ms: i64) -> String {
+    let secret = Secret::try_from_base32(secret).unwrap();
+    let totp = Builder::new().with_secret(secret).build().unwrap();
+    totp.generate(u64::try_from(now_ms / 1_000).unwrap())
+        .to_string()
+}
+
+/// Signs in somebody whom [`add_user`] has made and whose role needs a second factor, which they
+/// set up; the secret of their app.
+pub(crate) async fn enrol(browser: &mut Browser<'_>, name: &str, clock: &dyn Clock) -> String {
+    let answer = browser.try_sign_in(name, PASSWORD).await;
+    assert_eq!(answer.header("location"), "/second-factor/new");
+    let secret = secret_of(&browser.open("/second-factor/new").await);
+    let code = authenticator(&secret, clock.now_ms());
+    let shown = browser.send("/second-factor/new", &[("code", &code)]).await;
+    assert_eq!(shown.status, StatusCode::OK, "{}", shown.text());
+    secret
 }

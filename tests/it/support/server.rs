@@ -126,6 +126,11 @@ impl TestServer {
         self.server.as_ref().unwrap().context()
     }
 
+    /// Who did what.
+    pub(crate) fn journal(&self) -> &vesta::audit::journal::Journal {
+        self.server.as_ref().unwrap().journal()
+    }
+
     /// Where it listens, whatever its base URL is.
     pub(crate) fn address(&self) -> std::net::SocketAddr {
         self.server.as_ref().unwrap().address()

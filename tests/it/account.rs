@@ -1,0 +1,3 @@
+//! Accounts: what is written down of them.
+
+mod trace;
