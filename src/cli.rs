@@ -206,6 +206,7 @@ fn print_capability_statement() -> Result<(), Failure> {
         rest: &RestConfig::default(),
         has_words: false,
         access: Config::default().access,
+        oauth_endpoints: &[],
     })?;
     let mut out = std::io::stdout();
     out.write_all(&json::pretty(&json))?;

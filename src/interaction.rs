@@ -68,6 +68,8 @@ pub struct Settings {
     pub rest: RestConfig,
     /// How access is decided.
     pub access: AccessMode,
+    /// The endpoints of the authorization server: what clients call them, and their URLs.
+    pub oauth_endpoints: Vec<(&'static str, String)>,
 }
 
 impl Context {

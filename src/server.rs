@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use metrics_exporter_prometheus::PrometheusRecorder;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -38,7 +39,7 @@ use crate::server::control::Control;
 use crate::server::listen::Door;
 use crate::server::open::Opened;
 use crate::server::tls::Tls;
-use crate::smart::authority::{Authority, AuthorityParts};
+use crate::smart::authority::{Authority, AuthorityParts, SessionWatch};
 
 /// How long measurements wait to be summed up, at most.
 const SUM_UP_INTERVAL: Duration = Duration::from_secs(5);
@@ -109,7 +110,7 @@ impl Server {
         let state = AppState::new(AppParts {
             ctx: parts.ctx.clone(),
             access: config.access,
-            authority: authority(&config, &parts),
+            authority: authority(&config, &parts, &accounts),
             journal: Arc::clone(&parts.journal),
             accounts: is_smart.then(|| Arc::clone(&accounts)),
             ingest: Arc::clone(&ingest),
@@ -342,14 +343,32 @@ async fn take_messages(
     Ok((bound, tasks))
 }
 
+/// Tells grants whether the sessions that they end with are still there.
+struct SignedInSessions(Arc<Accounts>);
+
+#[async_trait]
+impl SessionWatch for SignedInSessions {
+    async fn is_alive(&self, person_id: &str, session_id: &str) -> bool {
+        match self.0.sessions(person_id).await {
+            Ok(sessions) => sessions.iter().any(|session| session.id == session_id),
+            Err(error) => {
+                tracing::warn!(%error, "a session cannot be looked up");
+                false
+            }
+        }
+    }
+}
+
 /// The authorization server, where access is decided by it.
-fn authority(config: &Config, parts: &Opened) -> Option<Arc<Authority>> {
+fn authority(config: &Config, parts: &Opened, accounts: &Arc<Accounts>) -> Option<Arc<Authority>> {
     (config.access == AccessMode::Smart).then(|| {
         Arc::new(Authority::new(AuthorityParts {
             documents: Arc::clone(&parts.documents),
             records: Arc::clone(&parts.ctx.records),
+            reaches: Arc::clone(&parts.ctx.reaches),
             fhir_base: config.fhir_base(),
             config: config.smart.clone(),
+            sessions: Arc::new(SignedInSessions(Arc::clone(accounts))),
         }))
     })
 }

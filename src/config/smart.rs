@@ -15,6 +15,21 @@ pub struct SmartConfig {
     pub client_requests_per_minute_max: u32,
     /// Requests a minute that one address may make with credentials, whichever client it claims.
     pub address_requests_per_minute_max: u32,
+    /// Whether clients may register themselves.
+    pub registration: RegistrationMode,
+}
+
+/// Whether clients may register themselves (RFC 7591).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RegistrationMode {
+    /// They may not: the operator registers them.
+    #[default]
+    Off,
+    /// They may, and act once an administrator has agreed.
+    Approval,
+    /// They may, and act at once for people who agree.
+    Open,
 }
 
 impl Default for SmartConfig {
@@ -23,6 +38,7 @@ impl Default for SmartConfig {
             access_token_seconds: 300,
             client_requests_per_minute_max: 60,
             address_requests_per_minute_max: 600,
+            registration: RegistrationMode::Off,
         }
     }
 }

@@ -8,6 +8,9 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE,
 };
@@ -15,6 +18,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use serde_json::{Value, json};
 
+use crate::fhir::query;
 use crate::http::format;
 use crate::smart::error::{Code, OauthError};
 use crate::smart::form::Form;
@@ -43,20 +47,67 @@ impl Peer {
 /// Reads the form of a request.
 pub async fn form(headers: &HeaderMap, body: Body) -> Result<Form, OauthError> {
     let refuse = |text| OauthError::new(Code::InvalidRequest, text);
-    let is_form =
-        format::content_mime(headers).is_ok_and(|mime| mime == "application/x-www-form-urlencoded");
-    if !is_form {
+    if !is_of(headers, "application/x-www-form-urlencoded") {
         return Err(refuse(
             "Send the parameters as application/x-www-form-urlencoded.",
         ));
     }
+    let bytes = collect(body).await?;
+    let text = String::from_utf8(bytes.into());
+    Form::read(&text.map_err(|_not_utf8| refuse("The form is not UTF-8."))?)
+}
+
+/// Reads the JSON of a request, unparsed.
+pub async fn json(headers: &HeaderMap, body: Body) -> Result<Bytes, OauthError> {
+    if !is_of(headers, "application/json") {
+        let text = "Send the parameters as application/json.";
+        return Err(OauthError::new(Code::InvalidRequest, text));
+    }
+    collect(body).await
+}
+
+fn is_of(headers: &HeaderMap, wanted: &str) -> bool {
+    format::content_mime(headers).is_ok_and(|mime| mime == wanted)
+}
+
+async fn collect(body: Body) -> Result<Bytes, OauthError> {
+    let refuse = |text| OauthError::new(Code::InvalidRequest, text);
     let reading = Limited::new(body, FORM_BYTES_MAX).collect();
     let read = tokio::time::timeout(FORM_TIME_MAX, reading).await;
     let read =
         read.map_err(|_elapsed| refuse("The form took more than five seconds to arrive."))?;
     let bytes = read.map_err(|_broken| refuse("The form is over 64 KiB, or ended early."))?;
-    let text = String::from_utf8(bytes.to_bytes().into());
-    Form::read(&text.map_err(|_not_utf8| refuse("The form is not UTF-8."))?)
+    Ok(bytes.to_bytes())
+}
+
+/// Whether a request authenticates by name and password, as clients with a secret do.
+pub fn is_basic(headers: &HeaderMap) -> bool {
+    basic_text(headers).is_some()
+}
+
+fn basic_text(headers: &HeaderMap) -> Option<&str> {
+    let text = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, rest) = text.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("Basic").then(|| rest.trim())
+}
+
+/// The id and secret of a client that authenticates by name and password. Both are in the
+/// encoding of forms by RFC 6749; ids and secrets of this server look the same in it, so clients
+/// that leave it out are understood as well.
+pub fn basic(headers: &HeaderMap) -> Result<Option<(String, String)>, OauthError> {
+    let Some(encoded) = basic_text(headers) else {
+        return Ok(None);
+    };
+    let malformed = || OauthError::invalid_client(&"Authorization is no name and password");
+    let bytes = STANDARD.decode(encoded).map_err(|_other| malformed())?;
+    let text = String::from_utf8(bytes).map_err(|_other| malformed())?;
+    let (id, secret) = text.split_once(':').ok_or_else(malformed)?;
+    let decode = |part: &str| {
+        let pairs = query::pairs(&format!("part={part}"));
+        let first = pairs.into_iter().next();
+        first.map(|(_name, value)| value).ok_or_else(malformed)
+    };
+    Ok(Some((decode(id)?, decode(secret)?)))
 }
 
 /// What stands in `Authorization` is no bearer token, or there are several.
@@ -85,7 +136,7 @@ pub struct OauthAnswer(pub Result<Value, OauthError>);
 impl IntoResponse for OauthAnswer {
     fn into_response(self) -> Response {
         let mut response = match self.0 {
-            Ok(value) => (StatusCode::OK, value.to_string()).into_response(),
+            Ok(value) => value.to_string().into_response(),
             Err(error) => refused(&error),
         };
         let headers = response.headers_mut();
@@ -122,6 +173,10 @@ fn refused(error: &OauthError) -> Response {
         headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
     }
     if error.code == Code::InvalidClient {
+        let challenge = HeaderValue::from_static("Basic realm=\"vesta\"");
+        headers.insert(WWW_AUTHENTICATE, challenge);
+    }
+    if error.code == Code::InvalidToken {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     response

@@ -14,7 +14,8 @@ use vesta_model::r4::resources::{
     CapabilityStatementSoftware, TerminologyCapabilities, TerminologyCapabilitiesSoftware,
 };
 use vesta_model::r4::types::{
-    Boolean, Canonical, Code, CodeableConcept, Coding, DateTime, Markdown, String as FhirString,
+    Boolean, Canonical, Code, CodeableConcept, Coding, DateTime, Extension, ExtensionValue,
+    Markdown, String as FhirString,
 };
 use vesta_model::r4::types::{Uri, Url};
 
@@ -49,6 +50,9 @@ const SYSTEM_INTERACTIONS: [&str; 4] = ["transaction", "batch", "search-system",
 /// The codes of security services.
 const SECURITY_SERVICES: &str = "http://terminology.hl7.org/CodeSystem/restful-security-service";
 
+/// Where the endpoints of the authorization server are told.
+const OAUTH_URIS: &str = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris";
+
 /// How a client gets in.
 const SECURITY_TEXT: &str = "Every request needs an access token with SMART scopes; endpoints and \
      what the authorization server can do are in .well-known/smart-configuration.";
@@ -66,6 +70,8 @@ pub struct StatementParts<'a> {
     pub has_words: bool,
     /// How access is decided.
     pub access: AccessMode,
+    /// The endpoints of the authorization server: what clients call them, and their URLs.
+    pub oauth_endpoints: &'a [(&'static str, String)],
 }
 
 /// The JSON of the CapabilityStatement.
@@ -116,6 +122,7 @@ pub fn in_force(ctx: &Context, registry: &Registry) -> Result<Vec<u8>, Outcome> 
         rest: &ctx.settings.rest,
         has_words: ctx.records.indexer().has_words(),
         access: ctx.settings.access,
+        oauth_endpoints: &ctx.settings.oauth_endpoints,
     })
 }
 
@@ -184,6 +191,10 @@ fn security(parts: &StatementParts<'_>) -> CapabilityStatementRestSecurity {
         ..Coding::default()
     };
     CapabilityStatementRestSecurity {
+        extension: (!parts.oauth_endpoints.is_empty())
+            .then(|| oauth_uris(parts.oauth_endpoints))
+            .into_iter()
+            .collect(),
         service: vec![CodeableConcept {
             coding: vec![smart],
             ..CodeableConcept::default()
@@ -193,6 +204,23 @@ fn security(parts: &StatementParts<'_>) -> CapabilityStatementRestSecurity {
             ..Markdown::default()
         }),
         ..security
+    }
+}
+
+/// Where the endpoints of the authorization server are, for clients that look here for them.
+fn oauth_uris(endpoints: &[(&'static str, String)]) -> Extension {
+    let named = endpoints.iter().map(|(name, url)| Extension {
+        url: (*name).to_owned(),
+        value: Some(ExtensionValue::Uri(Uri {
+            value: Some(url.clone()),
+            ..Uri::default()
+        })),
+        ..Extension::default()
+    });
+    Extension {
+        url: OAUTH_URIS.to_owned(),
+        extension: named.collect(),
+        ..Extension::default()
     }
 }
 

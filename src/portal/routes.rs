@@ -12,7 +12,10 @@ use http::header::{
 };
 
 use crate::http::state::AppState;
-use crate::portal::{assets, home, join, outside, people, second_factor, security, sign_in};
+use crate::portal::{
+    assets, authorize, consent, grants, home, join, launch, outside, people, picker, second_factor,
+    security, sign_in,
+};
 
 /// Nothing from elsewhere, nothing inline, no frame around it.
 pub const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
@@ -34,6 +37,11 @@ pub fn routes() -> Router<AppState> {
         .merge(security::routes())
         .merge(people::routes())
         .merge(assets::routes())
+        .merge(authorize::routes())
+        .merge(consent::routes())
+        .merge(picker::routes())
+        .merge(grants::routes())
+        .merge(launch::routes())
         .layer(from_fn(protect))
 }
 

@@ -146,6 +146,8 @@ pub struct SignedIn {
     pub person: Person,
     /// What the session is called where it is listed.
     pub session_id: String,
+    /// When they signed in, in ms since the epoch.
+    pub signed_in_ms: i64,
     /// What forms of this session carry, as the field `csrf`.
     pub csrf: String,
 }
@@ -169,6 +171,7 @@ impl FromRequestParts<AppState> for SignedIn {
             Some(entered) => Ok(Self {
                 person: entered.person,
                 session_id: entered.session.id,
+                signed_in_ms: entered.session.created_ms,
                 csrf: entered.csrf,
             }),
             None => Err(go_to(&with_next(page, next_of(parts).as_deref()))),

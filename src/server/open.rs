@@ -32,6 +32,7 @@ use crate::seal::ring::RingSettings;
 use crate::search::current::CurrentIndexer;
 use crate::search::index::Indexer;
 use crate::server::ServerError;
+use crate::smart::discovery;
 use crate::store::Store;
 use crate::store::embedded::{EmbeddedSettings, EmbeddedStore};
 use crate::store::metered::Metered;
@@ -139,6 +140,7 @@ fn settings(config: &Config) -> Settings {
         limits: config.limits.clone(),
         rest: config.rest.clone(),
         access: config.access,
+        oauth_endpoints: discovery::endpoints(config),
     }
 }
 

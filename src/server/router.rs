@@ -10,6 +10,7 @@ use http::header::{
     ACCEPT, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH,
     LAST_MODIFIED, LOCATION,
 };
+use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
 use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
@@ -29,6 +30,7 @@ use crate::http::middleware::observe::observe;
 use crate::http::middleware::represent::represent;
 use crate::http::state::AppState;
 use crate::portal;
+use crate::smart::authority::{JWKS_PATH, STYLE_PATH};
 
 /// Requests with HL7 v2 messages that are worked on at once; further ones wait.
 const HL7V2_AT_ONCE_MAX: usize = 64;
@@ -46,7 +48,7 @@ pub(super) fn router(state: &AppState, config: &Config) -> Router {
     // One stack and not a layer after another: a router boxes service and future for each layer.
     let around = ServiceBuilder::new()
         .layer(from_fn_with_state(state.clone(), observe))
-        .layer(cors(&config.rest.cors_origins))
+        .layer(cors(&config.rest.cors_origins, state))
         .layer(CompressionLayer::new())
         .layer(from_fn_with_state((state.clone(), entrance), represent))
         .layer(TimeoutLayer::with_status_code(
@@ -95,7 +97,7 @@ fn oauth(state: &AppState, config: &Config) -> Router<AppState> {
     let limits = &config.limits;
     let around = ServiceBuilder::new()
         .layer(from_fn_with_state(state.clone(), observe))
-        .layer(cors(&config.rest.cors_origins))
+        .layer(cors(&config.rest.cors_origins, state))
         .layer(TimeoutLayer::with_status_code(
             StatusCode::GATEWAY_TIMEOUT,
             Duration::from_secs(limits.request_seconds_max),
@@ -118,7 +120,41 @@ fn pages(state: &AppState, config: &Config) -> Router<AppState> {
     portal::routes::routes().layer(around)
 }
 
-fn cors(origins: &[String]) -> CorsLayer {
+/// Documents that anybody's page may read: they say how this server works and nothing else.
+const PUBLIC_PATHS: [&str; 6] = [
+    "/fhir/metadata",
+    "/fhir/.well-known/smart-configuration",
+    "/.well-known/openid-configuration",
+    "/.well-known/oauth-authorization-server",
+    JWKS_PATH,
+    STYLE_PATH,
+];
+
+/// Pages that may call: those of the settings, and those of registered browser apps.
+fn origins(origins: &[String], state: &AppState) -> AllowOrigin {
+    if origins.iter().any(|origin| origin == "*") {
+        return AllowOrigin::any();
+    }
+    let set: Arc<[String]> = origins.into();
+    let state = state.clone();
+    AllowOrigin::async_predicate(move |origin: HeaderValue, parts: &Parts| {
+        let path = parts.uri.path();
+        let is_public = state.authority.is_some() && PUBLIC_PATHS.contains(&path);
+        let named = origin.to_str().ok().map(ToOwned::to_owned);
+        async move {
+            let Some(origin) = named else {
+                return false;
+            };
+            let is_set = is_public || set.contains(&origin);
+            match &state.authority {
+                Some(authority) if !is_set => authority.knows_origin(&origin).await,
+                _ => is_set,
+            }
+        }
+    })
+}
+
+fn cors(allowed: &[String], state: &AppState) -> CorsLayer {
     let request_headers = [
         ACCEPT,
         CONTENT_TYPE,
@@ -146,17 +182,8 @@ fn cors(origins: &[String]) -> CorsLayer {
         Method::PATCH,
         Method::DELETE,
     ];
-    let origin = if origins.iter().any(|origin| origin == "*") {
-        AllowOrigin::any()
-    } else {
-        AllowOrigin::list(
-            origins
-                .iter()
-                .filter_map(|text| HeaderValue::from_str(text).ok()),
-        )
-    };
     CorsLayer::new()
-        .allow_origin(origin)
+        .allow_origin(origins(allowed, state))
         .allow_methods(methods)
         .allow_headers(request_headers)
         .expose_headers(response_headers)

@@ -10,12 +10,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{
     AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse,
 };
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode, decode_header};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::access::documents::{Before, DocumentError, Documents};
-use crate::smart::client::{self, Client};
+use crate::smart::authority::{Authority, TOKEN_PATH};
+use crate::smart::client::{self, Client, ClientKind};
 use crate::smart::error::{Code, OauthError};
 use crate::smart::form::Form;
 
@@ -55,46 +56,72 @@ struct Claims {
     jti: String,
 }
 
-/// The client that an assertion in a form proves; `audience` is the URL of the token endpoint.
-pub async fn authenticate(
-    documents: &Documents,
-    form: &Form,
-    audience: &str,
-) -> Result<Client, OauthError> {
-    let missing = "Authenticate with client_assertion_type and client_assertion.";
-    let missing = || OauthError::new(Code::InvalidClient, missing);
-    if form.get("client_assertion_type").ok_or_else(missing)? != ASSERTION_TYPE {
-        return Err(OauthError::new(
-            Code::InvalidClient,
-            "client_assertion_type must be urn:ietf:params:oauth:client-assertion-type:jwt-bearer.",
-        ));
+impl Authority {
+    /// The client that an assertion in a form proves.
+    pub(super) async fn client_of_assertion(&self, form: &Form) -> Result<Client, OauthError> {
+        let missing = "Authenticate with client_assertion_type and client_assertion.";
+        let missing = || OauthError::new(Code::InvalidClient, missing);
+        if form.get("client_assertion_type").ok_or_else(missing)? != ASSERTION_TYPE {
+            return Err(OauthError::new(
+                Code::InvalidClient,
+                "client_assertion_type must be \
+                 urn:ietf:params:oauth:client-assertion-type:jwt-bearer.",
+            ));
+        }
+        let assertion = form.get("client_assertion").ok_or_else(missing)?;
+        if assertion.len() > ASSERTION_CHARS_MAX {
+            return Err(OauthError::invalid_client(&"the assertion is too long"));
+        }
+        let claimed = claimed_client(assertion)?;
+        if form.get("client_id").is_some_and(|given| given != claimed) {
+            return Err(OauthError::invalid_client(
+                &"client_id is not that of the assertion",
+            ));
+        }
+        let client = client::find(&self.documents, &claimed).await?;
+        let client =
+            client.ok_or_else(|| OauthError::invalid_client(&"there is no such client"))?;
+        if !client.may_act() || client.kind != ClientKind::Keys {
+            return Err(OauthError::invalid_client(
+                &"the client is disabled, waits, or has no keys",
+            ));
+        }
+        let refuse = |reason: String| OauthError::invalid_client(&reason);
+        let header = header_of(assertion).map_err(refuse)?;
+        let keys = self.keys_of(&client, &header).await?;
+        let claims = verify(assertion, &header, &keys).map_err(refuse)?;
+        let now_s = self.documents.now_ms().div_euclid(1_000);
+        let audience = self.url(TOKEN_PATH);
+        check_claims(&claims, &client, &audience, now_s)
+            .map_err(|reason| OauthError::invalid_client(&reason))?;
+        use_once(&self.documents, &client, &claims).await?;
+        self.count_client(&client)?;
+        Ok(client)
     }
-    let assertion = form.get("client_assertion").ok_or_else(missing)?;
-    if assertion.len() > ASSERTION_CHARS_MAX {
-        return Err(OauthError::invalid_client(&"the assertion is too long"));
+
+    /// The keys of a client, among them the one that a header names where there is such a key.
+    async fn keys_of(&self, client: &Client, header: &Header) -> Result<JwkSet, OauthError> {
+        let Some(url) = &client.jwks_uri else {
+            return read_keys(&client.jwks).map_err(|reason| OauthError::invalid_client(&reason));
+        };
+        let now_ms = self.documents.now_ms();
+        let is_known = |keys: &JwkSet| key_of(header, keys).is_some();
+        self.remote_keys
+            .of(url, now_ms, &is_known)
+            .await
+            .map_err(|reason| OauthError::invalid_client(&reason))
     }
-    let claimed = claimed_client(assertion)?;
-    if form.get("client_id").is_some_and(|given| given != claimed) {
-        return Err(OauthError::invalid_client(
-            &"client_id is not that of the assertion",
-        ));
-    }
-    let client = client::find(documents, &claimed).await?;
-    let client = client.ok_or_else(|| OauthError::invalid_client(&"there is no such client"))?;
-    if client.is_disabled {
-        return Err(OauthError::invalid_client(&"the client is disabled"));
-    }
-    let claims =
-        verify(assertion, &client).map_err(|reason| OauthError::invalid_client(&reason))?;
-    let now_s = documents.now_ms().div_euclid(1_000);
-    check_claims(&claims, &client, audience, now_s)
-        .map_err(|reason| OauthError::invalid_client(&reason))?;
-    use_once(documents, &client, &claims).await?;
-    Ok(client)
 }
 
 /// How many keys of a JWK set clients may sign with; why there can be none.
 pub fn usable_keys(jwks: &str) -> Result<usize, String> {
+    let set = read_keys(jwks)?;
+    let usable = set.keys.iter().filter(|key| algorithm_of(key).is_some());
+    Ok(usable.count())
+}
+
+/// Reads a JWK set. Keys of kinds that are not known here are left out.
+pub(super) fn read_keys(jwks: &str) -> Result<JwkSet, String> {
     let parsed: Value = serde_json::from_str(jwks).map_err(|error| error.to_string())?;
     let keys = parsed.get("keys").and_then(Value::as_array);
     let keys = keys.ok_or_else(|| "it has no array keys".to_owned())?;
@@ -108,12 +135,18 @@ pub fn usable_keys(jwks: &str) -> Result<usize, String> {
     {
         return Err("it holds a private key: register public keys only".to_owned());
     }
-    let set: JwkSet = serde_json::from_str(jwks).map_err(|error| error.to_string())?;
-    Ok(set
-        .keys
-        .iter()
-        .filter(|key| algorithm_of(key).is_some())
-        .count())
+    let keys = keys.iter();
+    let keys = keys.filter_map(|key| serde_json::from_value(key.clone()).ok());
+    Ok(JwkSet {
+        keys: keys.collect(),
+    })
+}
+
+/// Which client a form says it is from, before anything is proved: for the journal.
+pub(super) fn claimed(form: &Form) -> Option<String> {
+    let assertion = form.get("client_assertion")?;
+    (assertion.len() <= ASSERTION_CHARS_MAX).then_some(())?;
+    claimed_client(assertion).ok()
 }
 
 /// The algorithm that a key may sign assertions by.
@@ -156,8 +189,8 @@ fn claimed_client(assertion: &str) -> Result<String, OauthError> {
     Ok(claims.iss)
 }
 
-/// Verifies the signature under one of the client's keys.
-fn verify(assertion: &str, client: &Client) -> Result<Claims, String> {
+/// The header of an assertion, not verified.
+fn header_of(assertion: &str) -> Result<Header, String> {
     let header = decode_header(assertion).map_err(|error| error.to_string())?;
     if header.crit.is_some() || header.jku.is_some() || header.jwk.is_some() {
         return Err("the header brings a key or wants something understood".to_owned());
@@ -166,15 +199,21 @@ fn verify(assertion: &str, client: &Client) -> Result<Claims, String> {
     if !header.typ.as_ref().is_none_or(is_jwt) {
         return Err("the header has another typ".to_owned());
     }
-    let kid = header.kid.as_deref().ok_or("the header names no key")?;
-    let keys: JwkSet = serde_json::from_str(&client.jwks).map_err(|error| error.to_string())?;
-    let mut candidates = keys.keys.iter().filter(|key| {
+    Ok(header)
+}
+
+/// The key that a header names. The algorithm is the key's: what the header says has to agree.
+fn key_of<'k>(header: &Header, keys: &'k JwkSet) -> Option<&'k Jwk> {
+    let kid = header.kid.as_deref()?;
+    let mut candidates = keys.keys.iter();
+    candidates.find(|key| {
         key.common.key_id.as_deref() == Some(kid) && algorithm_of(key) == Some(header.alg)
-    });
-    // The algorithm is the key's: what the header says has to agree with it.
-    let key = candidates
-        .next()
-        .ok_or("the header names no key of the client's")?;
+    })
+}
+
+/// Verifies the signature under one of the client's keys.
+fn verify(assertion: &str, header: &Header, keys: &JwkSet) -> Result<Claims, String> {
+    let key = key_of(header, keys).ok_or("the header names no key of the client's")?;
     let decoding = DecodingKey::from_jwk(key).map_err(|error| error.to_string())?;
     let mut validation = Validation::new(header.alg);
     // Time and audience are checked below, by this server's clock and rules.

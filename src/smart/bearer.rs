@@ -4,7 +4,7 @@
 //! for every request, so that a revocation holds at once and on every process.
 //! Spec: RFC 6750, RFC 9068 section 4.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
@@ -12,12 +12,16 @@ use moka::sync::Cache;
 
 use crate::access::Session;
 use crate::access::documents::{DocumentError, Kept};
+use crate::access::person::{self, Person};
 use crate::access::policy::{Policy, Subject};
-use crate::access::scope::Scope;
+use crate::access::reach::Reach;
+use crate::access::scope::{Context, Permissions, Scope};
 use crate::access::trail::Actor;
+use crate::smart::asked::ScopeSet;
 use crate::smart::authority::Authority;
 use crate::smart::client;
-use crate::smart::error::OauthError;
+use crate::smart::error::{Code, OauthError};
+use crate::smart::grant::{self, GrantDocument};
 use crate::smart::token::{ACCESS_TOKEN_TYPE, AccessClaims, TOKENS, TokenDocument};
 
 /// Tokens that are remembered, of some kilobytes each.
@@ -42,9 +46,41 @@ impl Default for TokenCache {
 /// A token that this server signed.
 pub(super) struct Verified {
     pub(super) claims: AccessClaims,
-    policy: Arc<Policy>,
-    /// Who acts by it.
-    actor: Arc<Actor>,
+    scopes: ScopeSet,
+    /// What it comes to, as far as the person reached when it was last used.
+    policy: Mutex<Option<(Option<Arc<Reach>>, Arc<Policy>)>>,
+}
+
+/// A token that counts now.
+pub(super) struct Active {
+    pub(super) verified: Arc<Verified>,
+    /// For whom the client acts, and what they agreed to.
+    pub(super) behalf: Option<Behalf>,
+}
+
+impl Active {
+    /// Who acts by it, for the journal.
+    fn actor(&self) -> Actor {
+        let claims = &self.verified.claims;
+        let Some(behalf) = &self.behalf else {
+            return Actor {
+                client_id: Some(claims.client_id.clone()),
+                grant_id: Some(claims.jti.clone()),
+                ..Actor::default()
+            };
+        };
+        Actor {
+            client_id: Some(claims.client_id.clone()),
+            grant_id: Some(behalf.grant.id.clone()),
+            ..Actor::person(&behalf.person)
+        }
+    }
+}
+
+/// For whom a client acts.
+pub(super) struct Behalf {
+    pub(super) person: Person,
+    pub(super) grant: GrantDocument,
 }
 
 /// The client that holds a token, and the person for whom it acts.
@@ -80,9 +116,13 @@ impl From<DocumentError> for BearerError {
 impl Authority {
     /// The session of a request that brings an access token.
     pub async fn session(&self, token: &str) -> Result<Session, BearerError> {
-        let verified = self.active(token).await?;
-        let session = Session::bearer(Arc::clone(&verified.policy));
-        Ok(session.acting_as(Arc::clone(&verified.actor)))
+        let active = self.active(token).await?;
+        if let Some(behalf) = &active.behalf {
+            let grant = &behalf.grant;
+            self.note_use(&grant.id, grant.expires_ms).await;
+        }
+        let actor = active.actor();
+        Ok(Session::bearer(self.policy(&active).await?).acting_as(Arc::new(actor)))
     }
 
     /// Whose requests those with a token count as.
@@ -96,7 +136,7 @@ impl Authority {
     }
 
     /// A token that counts now.
-    pub(super) async fn active(&self, token: &str) -> Result<Arc<Verified>, BearerError> {
+    pub(super) async fn active(&self, token: &str) -> Result<Active, BearerError> {
         let verified = self.verified(token).await?;
         let claims = &verified.claims;
         if claims.exp <= self.documents.now_ms().div_euclid(1_000) {
@@ -104,15 +144,93 @@ impl Authority {
         }
         let behind = self.documents.get(TOKENS, &claims.jti);
         let client = client::find(&self.documents, &claims.client_id);
-        let (behind, client) = futures::future::join(behind, client).await;
+        let behalf = self.behalf(claims);
+        let (behind, client, behalf) = futures::future::join3(behind, client, behalf).await;
         let behind: Option<Kept<TokenDocument>> = behind?;
-        let belongs = behind.is_some_and(|kept| kept.content.client_id == claims.client_id);
-        let may_act = client?.is_some_and(|client| !client.is_disabled);
+        let belongs = behind.is_some_and(|kept| {
+            kept.content.client_id == claims.client_id && kept.content.grant_id == claims.grant_id
+        });
+        let may_act = client?.is_some_and(|client| client.may_act());
+        let behalf = behalf?;
         if belongs && may_act {
-            Ok(verified)
+            Ok(Active { verified, behalf })
         } else {
             Err(BearerError::Invalid)
         }
+    }
+
+    /// For whom a token lets its client act; not at all where they took it back or are shut out.
+    async fn behalf(&self, claims: &AccessClaims) -> Result<Option<Behalf>, BearerError> {
+        let Some(grant_id) = &claims.grant_id else {
+            return Ok(None);
+        };
+        let grant = grant::find(&self.documents, grant_id);
+        let person = person::find(&self.documents, &claims.sub);
+        let (grant, person) = futures::future::join(grant, person).await;
+        let grant = grant?.map(|kept| kept.content);
+        let grant = grant
+            .filter(|grant| grant.person_id == claims.sub && grant.client_id == claims.client_id);
+        let person = person?.map(|kept| kept.content);
+        let person = person.filter(|person| !person.is_disabled);
+        match (grant, person) {
+            (Some(grant), Some(person)) => Ok(Some(Behalf { person, grant })),
+            _ => Err(BearerError::Invalid),
+        }
+    }
+
+    /// What an active token lets through; remembered until the person reaches elsewhere.
+    async fn policy(&self, active: &Active) -> Result<Arc<Policy>, BearerError> {
+        let verified = &active.verified;
+        let reach = match &active.behalf {
+            Some(behalf) => Some(self.reach(&behalf.person).await?),
+            None => None,
+        };
+        let mut known = verified
+            .policy
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, policy)) = &*known
+            && of.as_ref().map(Arc::as_ptr) == reach.as_ref().map(Arc::as_ptr)
+        {
+            return Ok(Arc::clone(policy));
+        }
+        let policy = self.compile(&verified.scopes, active.behalf.as_ref(), reach.clone());
+        let policy = Arc::new(policy);
+        *known = Some((reach, Arc::clone(&policy)));
+        Ok(policy)
+    }
+
+    async fn reach(&self, person: &Person) -> Result<Arc<Reach>, BearerError> {
+        let reach = self.reaches.of(person).await;
+        reach.map_err(|outcome| {
+            let source = outcome.source.unwrap_or_default();
+            let text = "The server cannot look this up now. Try again shortly.";
+            BearerError::Failed(OauthError {
+                source: Some(source),
+                ..OauthError::new(Code::TemporarilyUnavailable, text)
+            })
+        })
+    }
+
+    fn compile(
+        &self,
+        scopes: &ScopeSet,
+        behalf: Option<&Behalf>,
+        reach: Option<Arc<Reach>>,
+    ) -> Policy {
+        let indexer = self.records.indexer();
+        let now_ms = self.documents.now_ms();
+        let (Some(Behalf { person, grant }), Some(reach)) = (behalf, reach) else {
+            let subject = Subject::default();
+            return Policy::compile(&scopes.resources, &subject, &indexer, now_ms);
+        };
+        let mut resources = scopes.resources.clone();
+        // Whoever an app may know it may also look up.
+        if self.fhir_user(person, scopes).is_some() {
+            resources.extend(person.fhir_user.as_deref().and_then(only));
+        }
+        let subject = Subject::of_person(reach, grant.context.patient.clone());
+        Policy::compile(&resources, &subject, &indexer, now_ms)
     }
 
     /// A token that this server signed, whether it counts or not.
@@ -149,20 +267,23 @@ impl Authority {
         if claims.iss != self.issuer() || claims.aud != self.fhir_base() {
             return Err(BearerError::Invalid);
         }
-        let scopes = claims.scope.split_ascii_whitespace();
-        let scopes: Vec<Scope> = scopes.filter_map(|text| text.parse().ok()).collect();
-        let indexer = self.records.indexer();
-        let now_ms = self.documents.now_ms();
-        let policy = Policy::compile(&scopes, &Subject::default(), &indexer, now_ms);
-        let actor = Actor {
-            client_id: Some(claims.client_id.clone()),
-            grant_id: Some(claims.jti.clone()),
-            ..Actor::default()
-        };
+        let scopes = ScopeSet::read(claims.scope.split_ascii_whitespace());
         Ok(Verified {
             claims,
-            actor: Arc::new(actor),
-            policy: Arc::new(policy),
+            scopes,
+            policy: Mutex::default(),
         })
     }
+}
+
+/// A scope on nothing but one resource.
+fn only(reference: &str) -> Option<Scope> {
+    let (name, id) = reference.split_once('/')?;
+    Some(Scope {
+        context: Context::System,
+        resource_type: Some(name.parse().ok()?),
+        permissions: Permissions::READ,
+        restrictions: vec![("_id".to_owned(), id.to_owned())],
+        is_version_1: false,
+    })
 }

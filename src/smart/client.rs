@@ -1,28 +1,67 @@
 //! Clients: who may ask for tokens, how they prove themselves, and what they may be given.
 //!
-//! Registered by the operator with `vesta client`; kept sealed in the store, so that every process
-//! knows them at once. Spec: RFC 7591 section 2 for what a client is registered with.
+//! Kept sealed in the store, so that every process knows them at once. What a client has to bring
+//! to be registered is in [`crate::smart::registration`]. Spec: RFC 7591 section 2,
+//! <https://hl7.org/fhir/smart-app-launch/STU2.2/app-launch.html#register-app-with-ehr>.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::access::documents::{Before, DocumentError, Documents, Kept};
-use crate::access::scope::{Context, Scope};
-use crate::seal::hex;
-use crate::smart::assertion;
+use crate::access::scope::Scope;
+use crate::smart::asked::ScopeSet;
+use crate::smart::origin;
+use crate::smart::registration::{self, Registration};
+use crate::smart::secret::SecretDigest;
 
 /// The collection of clients.
-const CLIENTS: &str = "oauth-client";
-
-/// Bytes of an id of a client.
-const ID_BYTES: usize = 16;
+pub(super) const CLIENTS: &str = "oauth-client";
 
 /// How often a change that somebody else overtook is tried again.
-const ATTEMPTS_MAX: usize = 8;
+pub(super) const ATTEMPTS_MAX: usize = 8;
 
-/// Characters of a name.
-const NAME_CHARS_MAX: usize = 100;
+/// How a client proves that it is that client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientKind {
+    /// Not at all: it runs where it cannot keep a secret, as in a browser or on a phone.
+    Public,
+    /// By a secret that it was given.
+    Secret,
+    /// By signing with a key of its own.
+    #[default]
+    Keys,
+}
+
+impl ClientKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Public, Self::Secret, Self::Keys];
+
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Secret => "secret",
+            Self::Keys => "keys",
+        }
+    }
+}
+
+/// A text that names no kind of client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a client is one of public, secret, keys")]
+pub struct UnknownKind;
+
+impl FromStr for ClientKind {
+    type Err = UnknownKind;
+
+    fn from_str(text: &str) -> Result<Self, UnknownKind> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|kind| kind.name() == text).ok_or(UnknownKind)
+    }
+}
 
 /// A client as it is kept.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -31,29 +70,34 @@ pub struct Client {
     pub client_id: String,
     /// What it is called.
     pub name: String,
+    /// How it proves itself.
+    #[serde(default)]
+    pub kind: ClientKind,
     /// The scopes it may be given, as text.
     pub scopes: Vec<String>,
-    /// Its public keys, as the JSON of a JWK set.
+    /// Where answers to authorization requests may go.
+    #[serde(default)]
+    pub redirect_uris: Vec<String>,
+    /// Where an EHR launches it.
+    #[serde(default)]
+    pub launch_uri: Option<String>,
+    /// Its public keys, as the JSON of a JWK set; empty where they are fetched or there are none.
     pub jwks: String,
+    /// Where its public keys are fetched.
+    #[serde(default)]
+    pub jwks_uri: Option<String>,
+    /// What is kept of its secret.
+    #[serde(default)]
+    pub secret: Option<SecretDigest>,
     /// Whether it may ask about the tokens of other clients.
     pub may_introspect: bool,
     /// Whether it may no longer do anything.
     pub is_disabled: bool,
+    /// Whether it registered itself and no administrator has agreed yet.
+    #[serde(default)]
+    pub is_waiting: bool,
     /// When it was registered, in ms since the epoch.
     pub created_ms: i64,
-}
-
-/// What a client is registered with.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Registration {
-    /// What it is called.
-    pub name: String,
-    /// The scopes it may be given.
-    pub scopes: Vec<String>,
-    /// Its public keys, as the JSON of a JWK set.
-    pub jwks: String,
-    /// Whether it may ask about the tokens of other clients.
-    pub may_introspect: bool,
 }
 
 /// What an operator may do with clients.
@@ -66,6 +110,8 @@ pub enum Command {
     List,
     /// Refuse one from now on, with every token it has.
     Disable(String),
+    /// Let in one that registered itself.
+    Approve(String),
 }
 
 /// Why a client cannot be registered or changed.
@@ -83,27 +129,42 @@ pub enum ClientError {
 }
 
 impl Client {
-    /// The scopes it may be given.
+    /// The scopes on resources that it may be given.
     pub fn allowed(&self) -> Vec<Scope> {
-        let all = self.scopes.iter();
-        all.filter_map(|text| text.parse().ok()).collect()
+        self.allowed_set().resources
+    }
+
+    /// The scopes it may be given.
+    pub fn allowed_set(&self) -> ScopeSet {
+        ScopeSet::of_texts(&self.scopes)
+    }
+
+    /// Whether it may act now.
+    pub fn may_act(&self) -> bool {
+        !self.is_disabled && !self.is_waiting
+    }
+
+    fn state(&self) -> &'static str {
+        match (self.is_disabled, self.is_waiting) {
+            (true, _) => "disabled",
+            (false, true) => "waiting",
+            (false, false) => "active",
+        }
     }
 }
 
 impl fmt::Display for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = if self.is_disabled {
-            "disabled"
-        } else {
-            "active"
-        };
-        write!(
-            f,
-            "{} {state} {:?} {}",
-            self.client_id,
-            self.name,
-            self.scopes.join(" ")
-        )
+        let (id, state, kind) = (&self.client_id, self.state(), self.kind.name());
+        write!(f, "{id} {state} {kind} {:?}", self.name)?;
+        write!(f, " {}", self.scopes.join(" "))?;
+        for uri in &self.redirect_uris {
+            write!(f, " redirect={uri}")?;
+        }
+        if let Some(uri) = &self.launch_uri {
+            write!(f, " launch={uri}")?;
+        }
+        Ok(())
     }
 }
 
@@ -113,6 +174,13 @@ pub async fn find(documents: &Documents, client_id: &str) -> Result<Option<Clien
     Ok(found.map(|kept| kept.content))
 }
 
+/// All clients, the oldest first.
+pub async fn list(documents: &Documents) -> Result<Vec<Client>, DocumentError> {
+    let mut all: Vec<Kept<Client>> = documents.list(CLIENTS).await?;
+    all.sort_by_key(|kept| kept.content.created_ms);
+    Ok(all.into_iter().map(|kept| kept.content).collect())
+}
+
 /// Does what an operator asks for; the lines that tell them.
 pub async fn carry_out(
     documents: &Documents,
@@ -120,87 +188,61 @@ pub async fn carry_out(
 ) -> Result<Vec<String>, ClientError> {
     match command {
         Command::Add(registration) => {
-            let client = add(documents, registration).await?;
-            Ok(vec![format!("client_id: {}", client.client_id)])
+            let (client, secret) = registration::add(documents, registration).await?;
+            let id = format!("client_id: {}", client.client_id);
+            // Shown this once: nobody can tell it again.
+            let secret = secret.map(|secret| format!("client_secret: {}", *secret));
+            Ok(std::iter::once(id).chain(secret).collect())
         }
         Command::List => {
-            let mut all: Vec<Kept<Client>> = documents.list(CLIENTS).await?;
-            all.sort_by_key(|kept| kept.content.created_ms);
-            Ok(all.iter().map(|kept| kept.content.to_string()).collect())
+            let all = list(documents).await?;
+            Ok(all.iter().map(ToString::to_string).collect())
         }
         Command::Disable(client_id) => {
             disable(documents, &client_id).await?;
             Ok(vec![format!("disabled {client_id}")])
         }
+        Command::Approve(client_id) => {
+            approve(documents, &client_id).await?;
+            Ok(vec![format!("approved {client_id}")])
+        }
     }
-}
-
-/// Registers a client.
-pub async fn add(documents: &Documents, registration: Registration) -> Result<Client, ClientError> {
-    check(&registration)?;
-    let mut id = [0; ID_BYTES];
-    let filled = documents.random().fill(&mut id);
-    filled.map_err(|error| ClientError::Unusable(error.to_string()))?;
-    let client = Client {
-        client_id: hex::encode(&id),
-        name: registration.name,
-        scopes: registration.scopes,
-        jwks: registration.jwks,
-        may_introspect: registration.may_introspect,
-        is_disabled: false,
-        created_ms: documents.now_ms(),
-    };
-    let place = (CLIENTS, client.client_id.as_str());
-    documents.put(place, &client, Before::Nothing, None).await?;
-    Ok(client)
 }
 
 /// Refuses a client and every token it has from now on.
 pub async fn disable(documents: &Documents, client_id: &str) -> Result<(), ClientError> {
+    let client = change(documents, client_id, |client| client.is_disabled = true).await?;
+    origin::forget(documents, &client).await?;
+    Ok(())
+}
+
+/// Lets in a client that registered itself.
+pub async fn approve(documents: &Documents, client_id: &str) -> Result<(), ClientError> {
+    let client = change(documents, client_id, |client| client.is_waiting = false).await?;
+    if client.may_act() {
+        origin::remember(documents, &client).await?;
+    }
+    Ok(())
+}
+
+async fn change(
+    documents: &Documents,
+    client_id: &str,
+    to: fn(&mut Client),
+) -> Result<Client, ClientError> {
     for _ in 0..ATTEMPTS_MAX {
         let found: Option<Kept<Client>> = documents.get(CLIENTS, client_id).await?;
         let mut kept = found.ok_or(ClientError::Unknown)?;
-        kept.content.is_disabled = true;
+        to(&mut kept.content);
         let before = Before::Revision(kept.revision);
         match documents
             .put((CLIENTS, client_id), &kept.content, before, None)
             .await
         {
             Err(DocumentError::Changed) => {}
-            done => return Ok(done?),
+            Err(error) => return Err(error.into()),
+            Ok(()) => return Ok(kept.content),
         }
     }
     Err(DocumentError::Changed.into())
-}
-
-fn check(registration: &Registration) -> Result<(), ClientError> {
-    let unusable = |text: String| Err(ClientError::Unusable(text));
-    let name = &registration.name;
-    if name.trim().is_empty() || name.chars().count() > NAME_CHARS_MAX {
-        return unusable(format!("a name has 1 to {NAME_CHARS_MAX} characters"));
-    }
-    if name.chars().any(char::is_control) {
-        return unusable("a name has no control characters".to_owned());
-    }
-    if registration.scopes.is_empty() {
-        return unusable("a client needs a scope that it may be given".to_owned());
-    }
-    for text in &registration.scopes {
-        let scope = text.parse::<Scope>();
-        let scope = scope.map_err(|error| ClientError::Unusable(format!("{text}: {error}")))?;
-        if scope.context != Context::System {
-            return unusable(format!(
-                "{text}: a client of its own is given system/ scopes only"
-            ));
-        }
-    }
-    match assertion::usable_keys(&registration.jwks) {
-        Ok(0) => unusable(
-            "the JWK set has no key to sign with: RSA of 2048 bits or more, or EC on P-384, each \
-             with a kid"
-                .to_owned(),
-        ),
-        Ok(_some) => Ok(()),
-        Err(reason) => unusable(format!("the JWK set cannot be used: {reason}")),
-    }
 }

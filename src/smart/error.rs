@@ -20,6 +20,20 @@ pub enum Code {
     UnsupportedGrantType,
     /// The scope is malformed, or nothing of it may be granted. 400.
     InvalidScope,
+    /// The code or refresh token is not good, or not this client's. 400.
+    InvalidGrant,
+    /// The kind of answer is not known. 400.
+    UnsupportedResponseType,
+    /// The person did not agree, or may not. 403.
+    AccessDenied,
+    /// The person has to be asked, which the client did not want. 400.
+    InteractionRequired,
+    /// A client cannot be registered with what it sent. 400.
+    InvalidClientMetadata,
+    /// A client cannot be registered with these redirect URIs. 400.
+    InvalidRedirectUri,
+    /// The access token that came along does not do. 401.
+    InvalidToken,
     /// The client asks too often. 429.
     TooManyRequests,
     /// A failure of this server's own. 500.
@@ -30,12 +44,19 @@ pub enum Code {
 
 impl Code {
     /// Every code, for tables and tests.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 15] = [
         Self::InvalidRequest,
         Self::InvalidClient,
         Self::UnauthorizedClient,
         Self::UnsupportedGrantType,
         Self::InvalidScope,
+        Self::InvalidGrant,
+        Self::UnsupportedResponseType,
+        Self::AccessDenied,
+        Self::InteractionRequired,
+        Self::InvalidClientMetadata,
+        Self::InvalidRedirectUri,
+        Self::InvalidToken,
         Self::TooManyRequests,
         Self::ServerError,
         Self::TemporarilyUnavailable,
@@ -47,8 +68,14 @@ impl Code {
             Self::InvalidRequest
             | Self::UnauthorizedClient
             | Self::UnsupportedGrantType
-            | Self::InvalidScope => 400,
-            Self::InvalidClient => 401,
+            | Self::InvalidScope
+            | Self::InvalidGrant
+            | Self::UnsupportedResponseType
+            | Self::InteractionRequired
+            | Self::InvalidClientMetadata
+            | Self::InvalidRedirectUri => 400,
+            Self::InvalidClient | Self::InvalidToken => 401,
+            Self::AccessDenied => 403,
             Self::TooManyRequests => 429,
             Self::ServerError => 500,
             Self::TemporarilyUnavailable => 503,
@@ -63,6 +90,13 @@ impl Code {
             Self::UnauthorizedClient => "unauthorized_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::InvalidScope => "invalid_scope",
+            Self::InvalidGrant => "invalid_grant",
+            Self::UnsupportedResponseType => "unsupported_response_type",
+            Self::AccessDenied => "access_denied",
+            Self::InteractionRequired => "interaction_required",
+            Self::InvalidClientMetadata => "invalid_client_metadata",
+            Self::InvalidRedirectUri => "invalid_redirect_uri",
+            Self::InvalidToken => "invalid_token",
             Self::ServerError => "server_error",
             Self::TooManyRequests | Self::TemporarilyUnavailable => "temporarily_unavailable",
         }
@@ -96,7 +130,7 @@ impl OauthError {
             source: Some(source.to_string()),
             ..Self::new(
                 Code::InvalidClient,
-                "The client is not known here, or its assertion does not prove that it is it.",
+                "The client is not known here, or its credentials do not prove that it is it.",
             )
         }
     }
@@ -136,6 +170,7 @@ mod tests {
             assert_eq!(code.status() >= 500, own, "{code:?}");
         }
         let clients = Code::ALL.into_iter().filter(|code| code.status() == 401);
-        assert_eq!(clients.collect::<Vec<_>>(), [Code::InvalidClient]);
+        let refused = [Code::InvalidClient, Code::InvalidToken];
+        assert_eq!(clients.collect::<Vec<_>>(), refused);
     }
 }

@@ -33,6 +33,18 @@ impl Form {
         Ok(Self(parameters))
     }
 
+    /// Adds credentials that came beside the form; those in the form may not say otherwise.
+    pub fn add_credentials(&mut self, client_id: String, secret: String) -> Result<(), OauthError> {
+        let is_other = self.get("client_id").is_some_and(|id| id != client_id);
+        if is_other || self.get("client_secret").is_some() {
+            let text = "Authenticate in one way only.";
+            return Err(OauthError::new(Code::InvalidRequest, text));
+        }
+        self.0.insert("client_id".to_owned(), client_id);
+        self.0.insert("client_secret".to_owned(), secret);
+        Ok(())
+    }
+
     /// The value of a parameter.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)

@@ -6,6 +6,7 @@
 
 use serde_json::{Value, json};
 
+use crate::smart::asked::ScopeSet;
 use crate::smart::authority::Authority;
 use crate::smart::bearer::BearerError;
 use crate::smart::client;
@@ -26,16 +27,16 @@ impl Authority {
             .get("token")
             .ok_or_else(|| OauthError::new(Code::InvalidRequest, "token is missing."))?;
         let inactive = json!({ "active": false });
-        let verified = match self.active(token).await {
-            Ok(verified) => verified,
+        let active = match self.active(token).await {
+            Ok(active) => active,
             Err(BearerError::Invalid) => return Ok(inactive),
             Err(BearerError::Failed(error)) => return Err(error),
         };
-        let claims = &verified.claims;
+        let claims = &active.verified.claims;
         if claims.client_id != asker.client_id && !asker.may_introspect {
             return Ok(inactive);
         }
-        Ok(json!({
+        let mut told = json!({
             "active": true,
             "client_id": claims.client_id,
             "scope": claims.scope,
@@ -46,19 +47,35 @@ impl Authority {
             "iat": claims.iat,
             "jti": claims.jti,
             "token_type": "Bearer",
-        }))
+        });
+        if let (Some(behalf), Some(members)) = (&active.behalf, told.as_object_mut()) {
+            let context = &behalf.grant.context;
+            let scopes = ScopeSet::read(claims.scope.split(' '));
+            let fhir_user = self.fhir_user(&behalf.person, &scopes);
+            let more = [
+                ("patient", context.patient.clone()),
+                ("encounter", context.encounter.clone()),
+                ("fhirUser", fhir_user),
+            ];
+            for (name, value) in more {
+                if let Some(value) = value {
+                    members.insert(name.to_owned(), Value::String(value));
+                }
+            }
+        }
+        Ok(told)
     }
 
     async fn asker(&self, form: &Form, bearer: Option<&str>) -> Result<Asker, OauthError> {
         let Some(token) = bearer else {
-            let client = self.client(form).await?;
+            let client = self.proved_client(form).await?;
             return Ok(Asker {
                 client_id: client.client_id,
                 may_introspect: client.may_introspect,
             });
         };
-        let verified = match self.active(token).await {
-            Ok(verified) => verified,
+        let active = match self.active(token).await {
+            Ok(active) => active,
             Err(BearerError::Invalid) => {
                 return Err(OauthError::invalid_client(
                     &"the bearer's token does not count",
@@ -66,7 +83,7 @@ impl Authority {
             }
             Err(BearerError::Failed(error)) => return Err(error),
         };
-        let client_id = verified.claims.client_id.clone();
+        let client_id = active.verified.claims.client_id.clone();
         let client = client::find(&self.documents, &client_id).await?;
         Ok(Asker {
             may_introspect: client.is_some_and(|client| client.may_introspect),

@@ -68,6 +68,7 @@ fn own_statement(registry: &Registry) -> Vec<u8> {
         rest: &RestConfig::default(),
         has_words: false,
         access: Config::default().access,
+        oauth_endpoints: &[],
     };
     statement(parts).unwrap()
 }

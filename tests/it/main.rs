@@ -50,6 +50,7 @@ mod sealed;
 mod search;
 mod shown;
 mod smart;
+mod smart_clients;
 mod store;
 mod tls;
 mod transaction;

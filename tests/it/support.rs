@@ -1,5 +1,6 @@
 //! What several capabilities' tests share.
 
+pub(crate) mod apps;
 pub(crate) mod browser;
 pub(crate) mod clients;
 pub(crate) mod mail;

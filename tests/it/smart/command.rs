@@ -16,7 +16,7 @@ async fn clients_come_are_shown_and_go(backend: Backend) {
     assert_eq!(get_as(&server, &token, "Patient").await.status, 200);
     let shown = String::from_utf8(server.vesta(&["client", "list"]).stdout).unwrap();
     let line = format!(
-        "{} active \"a test\" system/Patient.rs system/*.read\n",
+        "{} active keys \"a test\" system/Patient.rs system/*.read\n",
         client.client_id
     );
     assert_eq!(shown, line);
@@ -55,9 +55,10 @@ async fn what_cannot_be_registered_is_refused_with_the_reason() {
     };
     let secret = json!({ "kty": "oct", "kid": "k", "k": "AAAA" });
     for (keys, scope, says) in [
-        (json!([good]), "patient/*.rs", "system/ scopes only"),
+        (json!([good]), "patient/*.rs", "needs a redirect URI"),
         (json!([good]), "system/Patient.sr", "in this order"),
-        (json!([good]), "launch", "reads like"),
+        (json!([good]), "launch", "needs a redirect URI"),
+        (json!([good]), "lunch", "reads like"),
         (json!([]), "system/*.rs", "no key to sign with"),
         (json!([without_id]), "system/*.rs", "no key to sign with"),
         (json!([private]), "system/*.rs", "public keys only"),

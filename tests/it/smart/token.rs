@@ -256,8 +256,10 @@ async fn what_is_wrong_with_a_request_has_its_code() {
     assert_eq!(ask(&|_form| {}).await.status, StatusCode::OK);
     let answer = ask(&|form| set(form, "grant_type", "not_a_grant_type")).await;
     assert_oauth_error(&answer, 400, "unsupported_grant_type");
-    let answer = ask(&|form| set(form, "grant_type", "authorization_code")).await;
+    let answer = ask(&|form| set(form, "grant_type", "password")).await;
     assert_oauth_error(&answer, 400, "unsupported_grant_type");
+    let answer = ask(&|form| set(form, "grant_type", "authorization_code")).await;
+    assert_oauth_error(&answer, 400, "invalid_request");
     let answer = ask(&|form| set(form, "grant_type", "")).await;
     assert_oauth_error(&answer, 400, "invalid_request");
     let answer = ask(&|form| form.push(pair("scope", "system/*.rs"))).await;

@@ -108,7 +108,22 @@ impl SmartClient {
         let path = server.directory().join(format!("{}.jwks", fresh()));
         std::fs::write(&path, json!({ "keys": [key.public] }).to_string()).unwrap();
         let path = path.display().to_string();
-        let mut arguments = vec!["client", "add", "--name", "a test", "--jwks", &path];
+        let options = [&["--jwks", &path], options].concat();
+        Self::add(server, key, scopes, &options)
+    }
+
+    /// Registers a client whose keys are at a URL.
+    pub(crate) fn register_by_url(
+        server: &TestServer,
+        key: ClientKey,
+        scopes: &[&str],
+        url: &str,
+    ) -> Self {
+        Self::add(server, key, scopes, &["--jwks-uri", url])
+    }
+
+    fn add(server: &TestServer, key: ClientKey, scopes: &[&str], options: &[&str]) -> Self {
+        let mut arguments = vec!["client", "add", "--name", "a test"];
         for scope in scopes {
             arguments.extend(["--scope", scope]);
         }
