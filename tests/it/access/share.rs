@@ -169,7 +169,7 @@ async fn a_share_ends_and_is_taken_back_by_its_patient_only(backend: Backend) {
     let made = share(&server, request(with_clinician(), &[])).await;
     assert_eq!(sees(&server).await, set(&WHOLE));
     let listed = ledger::list(documents, "p1").await.unwrap();
-    assert_eq!(listed, [made.share.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&made.share));
     assert!(ledger::list(documents, "p2").await.unwrap().is_empty());
     let refused = ledger::revoke(documents, "p2", &made.share.id).await;
     assert!(matches!(refused, Err(ShareError::Unknown)));
