@@ -159,85 +159,89 @@ mod tests {
         }
     }
 
+    type Case = (&'static [(&'static str, &'static str)], &'static str, bool);
+
+    const CASES: &[Case] = &[
+        (&[("x-forwarded-for", "192.0.2.1")], "192.0.2.1", false),
+        // What the client wrote itself stands before what the proxy added.
+        (
+            &[("x-forwarded-for", "127.0.0.1, 192.0.2.1")],
+            "192.0.2.1",
+            false,
+        ),
+        (
+            &[
+                ("x-forwarded-for", "127.0.0.1"),
+                ("x-forwarded-for", "192.0.2.1"),
+            ],
+            "192.0.2.1",
+            false,
+        ),
+        (
+            &[("x-forwarded-for", "192.0.2.1, 10.1.1.1")],
+            "192.0.2.1",
+            false,
+        ),
+        (&[("x-forwarded-for", "192.0.2.1:4711")], "192.0.2.1", false),
+        (
+            &[("x-forwarded-for", "192.0.2.1, nonsense")],
+            "10.0.0.1",
+            false,
+        ),
+        (&[("x-forwarded-for", "10.9.9.9")], "10.9.9.9", false),
+        (&[("x-forwarded-proto", "http")], "10.0.0.1", true),
+        (
+            &[
+                ("x-forwarded-for", "192.0.2.1"),
+                ("x-forwarded-proto", "http"),
+            ],
+            "192.0.2.1",
+            true,
+        ),
+        (
+            &[
+                ("x-forwarded-for", "192.0.2.1"),
+                ("x-forwarded-proto", "https"),
+            ],
+            "192.0.2.1",
+            false,
+        ),
+        (
+            &[
+                ("x-forwarded-for", "192.0.2.1, 10.1.1.1"),
+                ("x-forwarded-proto", "http, https"),
+            ],
+            "192.0.2.1",
+            true,
+        ),
+        (
+            &[("forwarded", "for=\"[2001:db8::7]:4711\";proto=https")],
+            "2001:db8::7",
+            false,
+        ),
+        (
+            &[("forwarded", "for=127.0.0.1, For=192.0.2.1; Proto=HTTP")],
+            "192.0.2.1",
+            true,
+        ),
+        (&[("forwarded", "for=_hidden")], "10.0.0.1", false),
+        (
+            &[
+                ("forwarded", "for=192.0.2.1"),
+                ("x-forwarded-for", "127.0.0.1"),
+            ],
+            "192.0.2.1",
+            false,
+        ),
+        (&[], "10.0.0.1", false),
+    ];
+
     #[test]
     fn the_client_is_the_nearest_that_is_no_proxy() {
-        for (headers, address, was_plain) in [
-            (&[("x-forwarded-for", "192.0.2.1")][..], "192.0.2.1", false),
-            // What the client wrote itself stands before what the proxy added.
-            (
-                &[("x-forwarded-for", "127.0.0.1, 192.0.2.1")],
-                "192.0.2.1",
-                false,
-            ),
-            (
-                &[
-                    ("x-forwarded-for", "127.0.0.1"),
-                    ("x-forwarded-for", "192.0.2.1"),
-                ],
-                "192.0.2.1",
-                false,
-            ),
-            (
-                &[("x-forwarded-for", "192.0.2.1, 10.1.1.1")],
-                "192.0.2.1",
-                false,
-            ),
-            (&[("x-forwarded-for", "192.0.2.1:4711")], "192.0.2.1", false),
-            (
-                &[("x-forwarded-for", "192.0.2.1, nonsense")],
-                "10.0.0.1",
-                false,
-            ),
-            (&[("x-forwarded-for", "10.9.9.9")], "10.9.9.9", false),
-            (&[("x-forwarded-proto", "http")], "10.0.0.1", true),
-            (
-                &[
-                    ("x-forwarded-for", "192.0.2.1"),
-                    ("x-forwarded-proto", "http"),
-                ],
-                "192.0.2.1",
-                true,
-            ),
-            (
-                &[
-                    ("x-forwarded-for", "192.0.2.1"),
-                    ("x-forwarded-proto", "https"),
-                ],
-                "192.0.2.1",
-                false,
-            ),
-            (
-                &[
-                    ("x-forwarded-for", "192.0.2.1, 10.1.1.1"),
-                    ("x-forwarded-proto", "http, https"),
-                ],
-                "192.0.2.1",
-                true,
-            ),
-            (
-                &[("forwarded", "for=\"[2001:db8::7]:4711\";proto=https")],
-                "2001:db8::7",
-                false,
-            ),
-            (
-                &[("forwarded", "for=127.0.0.1, For=192.0.2.1; Proto=HTTP")],
-                "192.0.2.1",
-                true,
-            ),
-            (&[("forwarded", "for=_hidden")], "10.0.0.1", false),
-            (
-                &[
-                    ("forwarded", "for=192.0.2.1"),
-                    ("x-forwarded-for", "127.0.0.1"),
-                ],
-                "192.0.2.1",
-                false,
-            ),
-            (&[], "10.0.0.1", false),
-        ] {
+        for (headers, address, was_plain) in CASES {
             assert_eq!(
                 seen("10.0.0.1", headers),
-                (address.to_owned(), was_plain),
+                ((*address).to_owned(), *was_plain),
                 "{headers:?}"
             );
         }

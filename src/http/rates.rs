@@ -151,12 +151,12 @@ mod tests {
 
     use super::units;
 
-    fn cost(method: Method, path: &str, bytes: usize) -> u32 {
+    fn cost(method: &Method, path: &str, bytes: usize) -> u32 {
         let mut headers = HeaderMap::new();
         if bytes > 0 {
             headers.insert("content-length", bytes.into());
         }
-        units(&method, &path.parse().unwrap(), &headers)
+        units(method, &path.parse().unwrap(), &headers)
     }
 
     #[test]
@@ -189,7 +189,7 @@ mod tests {
             (Method::POST, "/fhir/", usize::MAX >> 1, 10_010),
             (Method::GET, "/fhir?_type=Patient", 0, 20),
         ] {
-            assert_eq!(cost(method.clone(), path, bytes), units, "{method} {path}");
+            assert_eq!(cost(&method, path, bytes), units, "{method} {path}");
         }
     }
 }
