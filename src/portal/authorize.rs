@@ -23,8 +23,7 @@ use crate::smart::error::{Code, OauthError};
 use crate::smart::form::Form;
 
 /// Where the forms of pages that end at an app may lead.
-const LEADING_OUT: &str =
-    "form-action 'self' https: http://localhost:* http://127.0.0.1:* http://[::1]:*";
+const LEADING_OUT: &str = "form-action 'self' https: http://localhost:* http://127.0.0.1:*";
 
 /// The routes of the endpoint.
 pub fn routes() -> Router<AppState> {

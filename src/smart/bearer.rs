@@ -47,8 +47,14 @@ impl Default for TokenCache {
 pub(super) struct Verified {
     pub(super) claims: AccessClaims,
     scopes: ScopeSet,
-    /// What it comes to, as far as the person reached when it was last used.
-    policy: Mutex<Option<(Option<Arc<Reach>>, Arc<Policy>)>>,
+    /// What it came to when it was last used.
+    policy: Mutex<Option<Compiled>>,
+}
+
+/// What scopes come to, as far as a person reaches.
+struct Compiled {
+    reach: Option<Arc<Reach>>,
+    policy: Arc<Policy>,
 }
 
 /// A token that counts now.
@@ -189,14 +195,17 @@ impl Authority {
             .policy
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some((of, policy)) = &*known
-            && of.as_ref().map(Arc::as_ptr) == reach.as_ref().map(Arc::as_ptr)
+        if let Some(compiled) = &*known
+            && compiled.reach.as_ref().map(Arc::as_ptr) == reach.as_ref().map(Arc::as_ptr)
         {
-            return Ok(Arc::clone(policy));
+            return Ok(Arc::clone(&compiled.policy));
         }
         let policy = self.compile(&verified.scopes, active.behalf.as_ref(), reach.clone());
         let policy = Arc::new(policy);
-        *known = Some((reach, Arc::clone(&policy)));
+        *known = Some(Compiled {
+            reach,
+            policy: Arc::clone(&policy),
+        });
         Ok(policy)
     }
 

@@ -7,7 +7,7 @@
 use crate::access::documents::{Before, DocumentError, Kept};
 use crate::smart::asked::ScopeSet;
 use crate::smart::authority::Authority;
-use crate::smart::client::Client;
+use crate::smart::client::{self, Client, ClientKind};
 use crate::smart::error::{Code, OauthError};
 use crate::smart::form::Form;
 use crate::smart::grant::{self, GRANTS, GrantDocument, Refresh};
@@ -97,6 +97,21 @@ impl Authority {
             Err(error) => Err(error.into()),
             Ok(()) => Ok((kept.content, scopes)),
         }
+    }
+
+    /// The client that refreshes. One that cannot prove itself need not say which it is: its token
+    /// does, and apps in browsers leave it out.
+    pub(super) async fn refreshing_client(&self, form: &Form) -> Result<Client, OauthError> {
+        let says = ["client_id", "client_assertion", "client_assertion_type"];
+        let token = form.get("refresh_token");
+        let (Some(token), true) = (token, says.iter().all(|name| form.get(name).is_none())) else {
+            return self.any_client(form).await;
+        };
+        let kept = self.grant_of_refresh_token(token).await?;
+        let client_id = kept.ok_or_else(invalid)?.content.client_id;
+        let client = client::find(&self.documents, &client_id).await?;
+        let client = client.filter(|client| client.kind == ClientKind::Public && client.may_act());
+        client.ok_or_else(|| OauthError::invalid_client(&"the client did not prove itself"))
     }
 
     /// The grant of a refresh token that was once good.

@@ -109,7 +109,7 @@ impl Authority {
                 self.give(&client, &grant, &scopes).await
             }
             Some(REFRESH_TOKEN) => {
-                let client = self.any_client(form).await?;
+                let client = self.refreshing_client(form).await?;
                 let (grant, scopes) = self.use_refresh_token(form, &client).await?;
                 self.give(&client, &grant, &scopes).await
             }
