@@ -114,7 +114,7 @@ impl Asker<'_> {
             ]));
             denied.push(Matter::all(vec![applies, inner]));
         }
-        if own == Ruling::Deny {
+        if own == Ruling::Deny && self.is_meant(provision) {
             denied.push(Matter::not(Matter::any(permitted)));
         }
         Matter::any(denied)
@@ -148,7 +148,7 @@ impl Asker<'_> {
         let actors = provision.items("actor");
         let is_named = actors.iter().any(|actor| self.is_actor(actor, is_deny));
         let is_of_anybody = actors.is_empty() && !(is_deny && self.must_be_named);
-        is_now && is_access && (is_named || is_of_anybody) && self.has_purpose(provision, is_deny)
+        is_now && is_access && (is_named || is_of_anybody) && self.has_purpose(provision)
     }
 
     fn is_actor(&self, actor: &Node, is_deny: bool) -> bool {
@@ -165,17 +165,29 @@ impl Asker<'_> {
         }
     }
 
-    fn has_purpose(&self, provision: &Object, is_deny: bool) -> bool {
+    /// Whether a denial counts by itself: in an emergency only where it names such a purpose.
+    fn is_meant(&self, provision: &Object) -> bool {
+        let purposes = provision.items("purpose");
+        let mut codes = purposes.iter().filter_map(|one| one.get("code"));
+        !self.is_emergency
+            || codes.any(|code| {
+                let code = code.as_str();
+                code.is_some_and(|code| EMERGENCY_PURPOSES.contains(&code))
+            })
+    }
+
+    fn has_purpose(&self, provision: &Object) -> bool {
         let purposes = provision.items("purpose");
         let mut codes = purposes.iter().filter_map(|one| one.get("code"));
         let mut is_any = |known: &[&str]| {
             codes.any(|code| code.as_str().is_some_and(|code| known.contains(&code)))
         };
-        match (self.is_emergency, is_deny) {
-            (true, true) => is_any(&EMERGENCY_PURPOSES),
-            (true, false) => purposes.is_empty() || is_any(&EMERGENCY_PURPOSES),
-            (false, _) => purposes.is_empty() || is_any(&["TREAT"]),
-        }
+        let own: &[&str] = if self.is_emergency {
+            &EMERGENCY_PURPOSES
+        } else {
+            &["TREAT"]
+        };
+        purposes.is_empty() || is_any(own)
     }
 
     fn instances(&self, data: &[Node], ruling: Ruling) -> Matter {

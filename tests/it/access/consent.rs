@@ -259,9 +259,9 @@ async fn an_emergency_is_denied_what_names_emergencies(backend: Backend) {
     glass.break_for(&clinician(), "p1", reason).await.unwrap();
     let actor = Actor::of(&server, &clinician()).await;
     assert_eq!(actor.ids("Condition", "").await, set(&WHOLE));
-    let provision = json!({
+    let provision = json!({ "type": "deny", "provision": [{
         "type": "deny", "purpose": [{ "code": "BTG" }], "securityLabel": label("V"),
-    });
+    }]});
     store(&server, &[consent("OPTOUT", Some(provision))]).await;
     let actor = Actor::of(&server, &clinician()).await;
     let wanted = set(&["c-old", "c-new", "c-r", "c-hiv"]);
