@@ -22,7 +22,7 @@ pub fn routes() -> Router<AppState> {
 struct HomePage {
     frame: Frame,
     name: String,
-    is_administrator: bool,
+    role: Role,
     /// Whether there is a second step when they sign in.
     has_factor: bool,
     /// Whether nobody has confirmed yet which patient this is.
@@ -38,7 +38,7 @@ async fn show(
     let factors = accounts.factors(&person).await?;
     Ok(Page(HomePage {
         frame: Frame::of_person("Your account", &person, &signed_in.csrf),
-        is_administrator: person.role == Role::Administrator,
+        role: person.role,
         has_factor: factors.has_factor(),
         is_unconfirmed: person.role == Role::Patient && person.fhir_user.is_none(),
         name: person.name,
