@@ -162,7 +162,7 @@ async fn addresses_are_counted_apart_behind_a_proxy() {
 
 async fn a_client_has_what_a_minute_brings(backend: Backend) {
     let server = smart_with(backend, |config| {
-        config.rate.client_units_per_minute_max = 5
+        config.rate.client_units_per_minute_max = 5;
     })
     .await;
     let one = SmartClient::register(&server, ClientKey::elliptic("k"), &["system/*.rs"]);
@@ -225,7 +225,7 @@ async fn who_stops_sending_is_not_waited_for() {
         "POST /fhir/Patient HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/fhir+json\r\n\
          Content-Length: {}\r\n\r\n{}",
         body.len(),
-        &body[..5]
+        body.get(..5).unwrap()
     );
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut answer = Vec::new();

@@ -407,6 +407,10 @@ async fn a_held_message_waits_for_a_decision(backend: Backend) {
     again.assert_refused(412, "conflict", "applied");
 }
 
+#[expect(
+    clippy::cognitive_complexity,
+    reason = "one story, told in the order in which it happens"
+)]
 async fn what_a_message_wrote_is_taken_back(backend: Backend) {
     let server = server(backend, |_config| {}).await;
     let before = serde_json::json!({
@@ -521,6 +525,10 @@ async fn somebody_without_an_identifier_is_proposed(backend: Backend) {
     assert_eq!(found(&server, "Patient").await.len(), 1);
 }
 
+#[expect(
+    clippy::cognitive_complexity,
+    reason = "one story, told in the order in which it happens"
+)]
 async fn results_come_as_a_report_with_observations(backend: Backend) {
     let server = server(backend, |_config| {}).await;
     let mut sender = Sender::connect(server.mllp()).await;

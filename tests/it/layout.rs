@@ -116,6 +116,10 @@ async fn index_anew(server: &TestServer) {
     while records.reindex_step(&grant, 10, 0).await.unwrap() != ReindexStep::Idle {}
 }
 
+#[expect(
+    clippy::cognitive_complexity,
+    reason = "one story, told in the order in which it happens"
+)]
 async fn a_store_of_an_older_layout_says_so_until_it_is_indexed_anew(backend: Backend) {
     let mut server = server(backend).await;
     let id = server.create(&patient("Old")).await;

@@ -233,7 +233,7 @@ async fn nothing_of_a_patient_and_no_secret_is_logged(backend: Backend) {
     let lower = log.to_lowercase();
     let place = lower
         .find(MARK)
-        .map(|at| &log[at.saturating_sub(300)..(at + 300).min(log.len())]);
+        .and_then(|at| log.get(at.saturating_sub(300)..(at + 300).min(log.len())));
     assert_eq!(place, None);
     let parts = [&token, &assertion].map(|jwt| jwt.split('.').nth(2).unwrap().to_owned());
     for secret in [PASSWORD, &parts[0], &parts[1], "1911-02-03", "Lovelace"] {

@@ -29,6 +29,10 @@ fn since(all: &[Event], before: usize) -> Vec<(Act, EventOutcome, bool)> {
         .collect()
 }
 
+#[expect(
+    clippy::cognitive_complexity,
+    reason = "one story, told in the order in which it happens"
+)]
 async fn everything_done_with_accounts_is_written_down(backend: Backend) {
     let (server, clock) = at_a_moment(backend).await;
     add_user(&server, "ada", "patient", &[]);

@@ -147,7 +147,7 @@ async fn a_removed_block_is_named(open: OpenStore) {
     written.set("journal", &blocks[2].id, None).await;
     written.set("journal", &blocks[3].id, None).await;
     let removed = format!("removed: events 2 to 3 of lane {lane}");
-    assert_eq!(written.findings().await, [removed.clone()]);
+    assert_eq!(written.findings().await, std::slice::from_ref(&removed));
     written.set("journal", &blocks[0].id, None).await;
     let first = format!("removed: events 0 to 0 of lane {lane}");
     assert_eq!(written.findings().await, [first, removed]);

@@ -119,6 +119,11 @@ async fn at_provider(server: &TestServer, start: &str, account: &str) -> String 
     panic!("the provider goes in a circle");
 }
 
+#[expect(
+    clippy::cognitive_complexity,
+    clippy::too_many_lines,
+    reason = "one story, told in the order in which it happens"
+)]
 async fn people_sign_in_elsewhere(backend: Backend) {
     let (server, _provider) = both(backend).await;
     let mut browser = Browser::new(&server);

@@ -55,6 +55,11 @@ async fn only_administrators_see_to_people(backend: Backend) {
     assert_eq!(sent.header("location"), "/sign-in?next=%2Fpeople");
 }
 
+#[expect(
+    clippy::cognitive_complexity,
+    clippy::too_many_lines,
+    reason = "one story, told in the order in which it happens"
+)]
 async fn what_is_changed_holds_at_once(backend: Backend) {
     let (server, clock) = at_a_moment(backend).await;
     add_user(&server, "root", "administrator", &[]);

@@ -215,6 +215,10 @@ fn compounded(id: &str, contained: &[Value]) -> Value {
     whole
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story, told in the order in which it happens"
+)]
 async fn chains_look_into_containers(backend: Backend) {
     let server = TestServer::start(backend).await;
     put(&server, &json!({ "resourceType": "Patient", "id": "p" })).await;

@@ -221,8 +221,8 @@ async fn who_acts_for_several_picks_one(backend: Backend) {
     let nobody = browser.send(&picker, &[("patient", "house")]).await;
     assert_eq!(nobody.status, StatusCode::FORBIDDEN);
     browser.open(&picker).await;
-    let picked = browser.send(&picker, &[("patient", "defoe")]).await;
-    assert_eq!(picked.header("location"), page.path);
+    let chosen = browser.send(&picker, &[("patient", "defoe")]).await;
+    assert_eq!(chosen.header("location"), page.path);
     let consent = browser.open(&page.path).await;
     assert!(
         consent

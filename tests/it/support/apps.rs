@@ -232,8 +232,8 @@ pub(crate) async fn send_consent(
     for (name, _) in changes {
         fields.retain(|(known, _)| known != name);
     }
-    let changed = changes.iter().filter(|(_, value)| !value.is_empty());
-    fields.extend(changed.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    let given = changes.iter().filter(|(_, value)| !value.is_empty());
+    fields.extend(given.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     let fields: Vec<_> = fields
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()))

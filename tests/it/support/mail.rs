@@ -76,7 +76,8 @@ pub(crate) fn link(text: &str) -> String {
     let start = text
         .find("http")
         .unwrap_or_else(|| panic!("no link in {text}"));
-    let link = text[start..].split_whitespace().next().unwrap();
+    let link = text.get(start..).unwrap();
+    let link = link.split_whitespace().next().unwrap();
     path(link)
 }
 
