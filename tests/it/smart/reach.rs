@@ -440,7 +440,9 @@ impl Trial<'_> {
 
     /// What belongs to others.
     async fn relations(&self) {
-        let all = self.shown(|_one| true);
+        // What refers to a version brings that along, though it was deleted since.
+        let seen = self.known.iter().filter(|one| self.lets_out(one));
+        let all: BTreeSet<String> = seen.map(|one| one.name.clone()).collect();
         for path in [
             "Observation?_include=*&_include:iterate=*&_revinclude=*",
             "Patient?_revinclude=*&_include=*",
