@@ -220,8 +220,8 @@ mod tests {
         other.shows(touched("c"));
         let third = other.another();
         third.writes(vec![touched("x")]);
-        third.writes(vec![touched("d")]);
-        assert_eq!(ids(&trail), ["a", "c", "d"]);
+        third.writes(vec![touched("x"), touched("d")]);
+        assert_eq!(ids(&trail), ["a", "c", "x", "d"]);
         // What was taken is not told twice.
         third.shows(touched("e"));
         assert!(ids(&trail).is_empty());

@@ -2,7 +2,7 @@
 //!
 //! One small document for each origin, so that the question of a browser costs one look-up and the
 //! answer holds on every process. Spec: the Fetch standard,
-//! <https://hl7.org/fhir/smart-app-launch/STU2.2/app-launch.html#considerations-for-cross-origin-resource-sharing-cors-support>.
+//! <https://hl7.org/fhir/smart-app-launch/STU2.2/app-launch.html>, its section on CORS.
 
 use std::collections::BTreeSet;
 

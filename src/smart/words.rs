@@ -1,7 +1,7 @@
 //! Scopes in words that a patient understands.
 //!
-//! What a type or category is called says what is in it, not what FHIR calls it. Types that patients
-//! seldom meet are called by their name, spelt out.
+//! What a type or category is called says what is in it, not what FHIR calls it. Types that
+//! patients seldom meet are called by their name, spelt out.
 
 use crate::access::scope::{Context, Permissions, Scope};
 use crate::fhir::resource_type::ResourceType;

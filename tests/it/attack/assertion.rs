@@ -30,7 +30,7 @@ async fn assert_refused(server: &TestServer, signed: &str, what: &str) {
     // Whatever is wrong, the answer is the same: it does not tell which clients there are.
     let text = answer.json()["error_description"].to_string();
     assert!(
-        text.contains("is not known here, or its assertion"),
+        text.contains("is not known here, or its credentials"),
         "{what}: {text}"
     );
 }

@@ -86,7 +86,11 @@ async fn no_form_is_taken_from_another_site() {
                 &own,
                 &[form, ("origin", "https://evil.example.com")],
             ),
-            ("no origin", &own, &[form, ("origin", "null")]),
+            (
+                "no origin from another site",
+                &own,
+                &[form, ("origin", "null"), ("sec-fetch-site", "cross-site")],
+            ),
             (
                 "another site",
                 &own,

@@ -221,7 +221,7 @@ async fn nobody_writes_events_of_the_servers_own(backend: Backend) {
     changed["outcome"] = json!("8");
     let put = put_as(&server, &auditor.token, &path, &changed).await;
     put.assert_refused(403, "forbidden", "does not cover");
-    let forged = "0000000000000000000000000000-0000000000000001";
+    let forged = "0000000000000000000000000000-0000000000000001-0000";
     let forged_path = format!("AuditEvent/{forged}");
     let put = put_as(
         &server,
