@@ -3,7 +3,7 @@
 //! OpenID Connect Core 1.0 sections 3.1.2 and 3.1.3.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
+use std::process::{Child, ChildStdout, Stdio};
 
 use http::{Method, StatusCode};
 use tokio::net::TcpListener;
@@ -20,6 +20,8 @@ on_both_stores!(people_sign_in_elsewhere);
 struct Provider {
     issuer: String,
     child: Child,
+    /// Kept open: a provider that cannot write its warnings ends.
+    _output: BufReader<ChildStdout>,
 }
 
 impl Drop for Provider {
@@ -39,10 +41,14 @@ async fn provider(redirect_uri: String) -> Provider {
             .spawn()
             .unwrap();
         let mut issuer = String::new();
-        let mut lines = BufReader::new(child.stdout.take().unwrap());
-        lines.read_line(&mut issuer).unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        output.read_line(&mut issuer).unwrap();
         let issuer = issuer.trim().to_owned();
-        Provider { issuer, child }
+        Provider {
+            issuer,
+            child,
+            _output: output,
+        }
     });
     started.await.unwrap()
 }
