@@ -19,7 +19,7 @@ mod user;
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -29,7 +29,7 @@ use crate::config::{AccessMode, Config, ConfigError, Overrides};
 use crate::conformance::registry::Registry;
 use crate::fhir::json;
 use crate::interaction::capabilities::{self, StatementParts};
-use crate::store::embedded::EmbeddedStore;
+use crate::server::open;
 
 /// A FHIR R4 server with a personal health record on top of it.
 #[derive(Debug, Parser)]
@@ -139,17 +139,21 @@ impl Settings {
 
 /// Refuses to go on where there is no store yet: what only looks at one, or changes what is in it,
 /// would otherwise make an empty one by a misspelt name.
-fn require_store(config: &Config) -> Result<(), Failure> {
-    let Some(path) = config.store.strip_prefix("embedded:") else {
-        return Ok(());
-    };
-    if EmbeddedStore::is_in(Path::new(path)) {
+async fn require_store(config: &Config) -> Result<(), Failure> {
+    if open::has_store(config).await? {
         return Ok(());
     }
-    let text = format!(
-        "there is no store in {path}: name the directory of one with --store embedded:PATH; \
-         `vesta serve`, `vesta import` and `vesta keys init` make a new one"
-    );
+    let text = match config.store.strip_prefix("embedded:") {
+        Some(path) => format!(
+            "there is no store in {path}: name the directory of one with --store embedded:PATH; \
+             `vesta serve`, `vesta import` and `vesta keys init` make a new one"
+        ),
+        // A connection string may hold a password.
+        None => "there is no store in this database: name that of one at the end of --store \
+                 mongodb://HOST/DATABASE; `vesta serve`, `vesta import` and `vesta keys init` make \
+                 a new one"
+            .to_owned(),
+    };
     Err(text.into())
 }
 

@@ -24,10 +24,12 @@ pub(super) enum Action {
 pub(super) fn run(action: Action, settings: &Settings) -> Result<(), Failure> {
     let config = settings.decide()?;
     logging::start(&config)?;
-    require_store(&config)?;
     let Action::Verify { since } = action;
     let question = Question::Audit(since);
-    tokio::runtime::Runtime::new()?.block_on(keys::answer(&config, question))
+    tokio::runtime::Runtime::new()?.block_on(async {
+        require_store(&config).await?;
+        keys::answer(&config, question).await
+    })
 }
 
 fn checkpoint(text: &str) -> Result<KnownCheckpoint, String> {

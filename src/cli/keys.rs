@@ -30,10 +30,10 @@ pub(super) enum Action {
 pub(super) fn run(action: Action, settings: &Settings) -> Result<(), Failure> {
     let config = settings.decide()?;
     logging::start(&config)?;
-    if !matches!(action, Action::Init) {
-        require_store(&config)?;
-    }
     let work = async {
+        if !matches!(action, Action::Init) {
+            require_store(&config).await?;
+        }
         match action {
             Action::Init => init(&config).await,
             Action::Rotate => answer(&config, Question::Rotate).await,

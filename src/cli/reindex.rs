@@ -40,11 +40,11 @@ const WAIT: Duration = Duration::from_secs(1);
 pub(super) fn run(arguments: &ReindexArguments) -> Result<(), Failure> {
     let config = arguments.settings.decide()?;
     logging::start(&config)?;
-    require_store(&config)?;
     tokio::runtime::Runtime::new()?.block_on(reindex(arguments, &config))
 }
 
 async fn reindex(arguments: &ReindexArguments, config: &Config) -> Result<(), Failure> {
+    require_store(config).await?;
     let opened = open::open(config, Arc::new(SystemClock)).await?;
     let ctx = &opened.ctx;
     let grant = check(&Session::operator(), Intent::Reindex)?;

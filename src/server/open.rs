@@ -14,7 +14,7 @@ use crate::access::reach::keeper::{ReachParts, Reaches};
 use crate::access::records::{Records, RecordsParts};
 use crate::audit::journal::{Journal, JournalSettings};
 use crate::audit::ledger::Ledger;
-use crate::clock::Clock;
+use crate::clock::{Clock, SystemClock};
 use crate::config::{AccessMode, Config};
 use crate::conformance::registry::Registry;
 use crate::interaction::capabilities;
@@ -216,15 +216,28 @@ pub async fn open_store(
             .map_err(|error| failed(&error))?;
         return Ok(Arc::new(store.map_err(|error| failed(&error))?));
     }
-    let settings = MongoSettings {
+    let store = MongoStore::open(&config.store, mongo_settings(config, clock)).await;
+    Ok(Arc::new(store.map_err(|error| failed(&error))?))
+}
+
+fn mongo_settings(config: &Config, clock: &Arc<dyn Clock>) -> MongoSettings {
+    MongoSettings {
         clock: Arc::clone(clock),
         connections_max: config.mongo.connections_max,
         server_selection_ms_max: config.mongo.server_selection_ms_max,
         large_transactions_max: config.mongo.large_transactions_max,
         ..MongoSettings::default()
-    };
-    let store = MongoStore::open(&config.store, settings).await;
-    Ok(Arc::new(store.map_err(|error| failed(&error))?))
+    }
+}
+
+/// Whether there is a store where the configuration names one; nothing is made.
+pub async fn has_store(config: &Config) -> Result<bool, ServerError> {
+    if let Some(path) = config.store.strip_prefix("embedded:") {
+        return Ok(EmbeddedStore::is_in(Path::new(path)));
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let found = MongoStore::is_at(&config.store, &mongo_settings(config, &clock)).await;
+    found.map_err(|error| ServerError::Store(error.to_string()))
 }
 
 /// The master key, where rotation needs to know which kind it is.

@@ -113,6 +113,14 @@ impl MongoStore {
         })))
     }
 
+    /// Whether there is a store in the database that a connection string names; nothing is made.
+    pub async fn is_at(uri: &str, settings: &MongoSettings) -> Result<bool, StoreError> {
+        let (client, name) = connect::client(uri, settings, &Arc::default()).await?;
+        let is_there = schema::is_prepared(&client.database(&name)).await;
+        client.shutdown().await;
+        is_there
+    }
+
     /// Runs a write to its end even when the caller goes away, so that no connection is left in
     /// the middle of a command and no transaction is left open.
     async fn to_the_end<T, F, Fut>(&self, write: F) -> Result<T, StoreError>

@@ -7,10 +7,16 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
+use crate::support::mongod::TestDatabase;
+
 fn vesta(store: &Path, arguments: &[&str]) -> Output {
+    vesta_on(&format!("embedded:{}", store.display()), arguments)
+}
+
+fn vesta_on(store: &str, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_vesta"))
         .args(arguments)
-        .env("VESTA_STORE", format!("embedded:{}", store.display()))
+        .env("VESTA_STORE", store)
         .env("VESTA_LOG", "warn")
         .output()
         .unwrap()
@@ -43,6 +49,37 @@ fn what_works_on_a_store_makes_none() {
     assert!(vesta(&absent, &["keys", "init"]).status.success());
     let status = vesta(&absent, &["keys", "status"]);
     assert!(String::from_utf8_lossy(&status.stdout).contains("data keys: 0"));
+}
+
+#[tokio::test]
+async fn what_works_on_a_database_makes_none() {
+    let directory = TempDir::new().unwrap();
+    let database = TestDatabase::new().await;
+    let uri = database.uri();
+    let client = mongodb::Client::with_uri_str(&uri).await.unwrap();
+    let records = client.default_database().unwrap();
+    let keys = client.database(&format!("{}_keys", records.name()));
+    let key = text(&directory.path().join("key"));
+    for arguments in [&["keys", "status"][..], &["keys", "rotate"], &["reindex"]] {
+        let output = vesta_on(&uri, arguments);
+        assert_fails(&output, &["there is no store in this database", "--store"]);
+        for one in [&records, &keys] {
+            let made = one.list_collection_names().await.unwrap();
+            assert!(made.is_empty(), "{arguments:?}: {made:?}");
+        }
+    }
+    let with_key = |action: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_vesta"))
+            .args(["keys", action])
+            .env("VESTA_STORE", &uri)
+            .env("VESTA_KEYS__FILE", &key)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    with_key("init");
+    assert!(with_key("status").contains("data keys: 0"));
 }
 
 #[test]

@@ -67,6 +67,11 @@ pub(super) async fn prepare(db: &Database, keys_db: &Database) -> Result<(), Sto
     }
 }
 
+/// Whether the database has all of this already.
+pub(super) async fn is_prepared(db: &Database) -> Result<bool, StoreError> {
+    Ok(read_version(db).await?.is_some())
+}
+
 /// The layout of the database; `None` when it is new.
 async fn read_version(db: &Database) -> Result<Option<i32>, StoreError> {
     let stored = db
