@@ -4,6 +4,9 @@
 //! A Bundle is imported whole or not at all, and is marked in the same commit: a second run finds
 //! the mark and changes nothing. Lines of NDJSON are updates by id, which change nothing the second
 //! time. No server is needed, and none may have an embedded store open.
+//!
+//! A Bundle is a message that says what to do, unless `--store-bundles` makes it a record like any
+//! other: then what it says is neither done nor taken apart.
 
 mod carry;
 mod messages;
@@ -35,6 +38,10 @@ pub(super) struct ImportArguments {
     /// Files and directories.
     #[arg(required = true)]
     paths: Vec<PathBuf>,
+    /// Store a Bundle that is a whole file as a resource, instead of carrying it out (transaction,
+    /// batch) or taking its resources (any other).
+    #[arg(long)]
+    store_bundles: bool,
     #[command(flatten)]
     settings: Settings,
 }
@@ -47,10 +54,15 @@ pub(super) fn run(arguments: &ImportArguments) -> Result<(), Failure> {
     let config = arguments.settings.decide()?;
     logging::start(&config)?;
     let sources = source::find(&arguments.paths)?;
-    tokio::runtime::Runtime::new()?.block_on(import(&config, sources))
+    let stores_bundles = arguments.store_bundles;
+    tokio::runtime::Runtime::new()?.block_on(import(&config, sources, stores_bundles))
 }
 
-async fn import(config: &Config, sources: Vec<Source>) -> Result<(), Failure> {
+async fn import(
+    config: &Config,
+    sources: Vec<Source>,
+    stores_bundles: bool,
+) -> Result<(), Failure> {
     let opened = open::open(config, Arc::new(SystemClock)).await?;
     base_url::settle(&*opened.store, config, &*opened.ctx.clock).await?;
     let grant = check(&Session::operator(), Intent::Bundle)?;
@@ -65,6 +77,7 @@ async fn import(config: &Config, sources: Vec<Source>) -> Result<(), Failure> {
         ctx: opened.ctx.clone(),
         ingest: Arc::new(Ingest::new(opened.ctx.clone(), documents, &messages)?),
         grant,
+        stores_bundles,
         bar: progress_bar(bytes)?,
     };
     let started = Instant::now();

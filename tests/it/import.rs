@@ -20,6 +20,7 @@ on_both_stores!(
     synthea_bundles_load_and_counts_agree,
     synthea_bundles_load_as_xml_and_as_files,
     official_examples_load_in_every_way,
+    bundles_are_stored_whole_where_that_is_wanted,
 );
 
 /// Patients of each Synthea set that the test loads; the whole pack takes minutes in a debug build.
@@ -267,6 +268,53 @@ async fn official_examples_load_in_every_way(backend: Backend) {
         .collect();
     import_files(&mut server, &[("examples.ndjson".to_owned(), lines)]).await;
     assert_totals(&server, &expected).await;
+    examples_load_as_files(backend, &examples, &expected).await;
+}
+
+/// A file for each example; Bundles are examples themselves, and some cannot be carried out.
+async fn examples_load_as_files(
+    backend: Backend,
+    examples: &[Value],
+    expected: &BTreeMap<String, u64>,
+) {
+    let mut server = TestServer::start(backend).await;
+    server.stop().await;
+    let directory = server.directory().join("examples");
+    std::fs::create_dir(&directory).unwrap();
+    for (number, example) in examples.iter().enumerate() {
+        let path = directory.join(format!("{number}.json"));
+        std::fs::write(path, example.to_string()).unwrap();
+    }
+    let output = server.vesta(&["import", "--store-bundles", directory.to_str().unwrap()]);
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{errors}");
+    server.restart().await;
+    assert_totals(&server, expected).await;
+}
+
+async fn bundles_are_stored_whole_where_that_is_wanted(backend: Backend) {
+    let mut server = TestServer::start(backend).await;
+    server.stop().await;
+    let file = server.directory().join("bundle.json");
+    let patient = serde_json::json!({"resourceType": "Patient", "id": "a"});
+    let mut sent = bundle("transaction", &[entry("PUT", "Patient/a", Some(&patient))]);
+    sent["id"] = "whole".into();
+    std::fs::write(&file, sent.to_string()).unwrap();
+    let file = file.to_str().unwrap();
+    let imported = |options: &[&str]| {
+        let output = server.vesta(&[&["import", file], options].concat());
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for said in ["imported 1 resources", "imported 0 resources"] {
+        assert!(imported(&["--store-bundles"]).contains(said));
+    }
+    // What it says was not done, and can still be.
+    assert!(imported(&[]).contains("imported 1 resources"));
+    server.restart().await;
+    assert_eq!(total(&server, "Patient").await, 1);
+    let stored = server.get("Bundle/whole").await.json();
+    assert_eq!(stored["entry"], sent["entry"]);
 }
 
 async fn synthea_bundles_load_as_xml_and_as_files(backend: Backend) {

@@ -35,6 +35,8 @@ pub(super) struct Carrier {
     pub(super) ingest: Arc<Ingest>,
     /// The operator's right.
     pub(super) grant: Grant,
+    /// Whether a Bundle is a resource like any other.
+    pub(super) stores_bundles: bool,
     /// Shows how far it is.
     pub(super) bar: ProgressBar,
 }
@@ -126,7 +128,7 @@ impl Carrier {
         let bytes = source
             .read(u64::try_from(bytes_max).unwrap_or(u64::MAX))
             .map_err(|error| unreadable(&error))?;
-        let mark = format!("import {}", blake3::hash(&bytes).to_hex());
+        let mark = self.mark_of(&bytes);
         let resource = self.parse(&bytes)?;
         drop(bytes);
         let entries = self.entries_of(resource)?;
@@ -144,9 +146,19 @@ impl Carrier {
         Ok(())
     }
 
+    /// What a document is marked by: a Bundle that was carried out can still be stored.
+    fn mark_of(&self, bytes: &[u8]) -> String {
+        let how = if self.stores_bundles {
+            "import whole"
+        } else {
+            "import"
+        };
+        format!("{how} {}", blake3::hash(bytes).to_hex())
+    }
+
     /// A transaction or batch as it stands; of any other Bundle the resources; else the resource.
     fn entries_of(&self, resource: Resource) -> Result<Vec<EntryRequest>, Outcome> {
-        if resource.resource_type().name() != "Bundle" {
+        if self.stores_bundles || resource.resource_type().name() != "Bundle" {
             return Ok(vec![Self::put(0, resource)]);
         }
         if matches!(
