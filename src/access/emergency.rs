@@ -153,7 +153,7 @@ impl Glass<'_> {
         match written.await {
             Ok(_stored) => Ok(()),
             Err(CommitError::Failed(outcome)) => Err(failed(outcome)),
-            Err(CommitError::Conflict) => Err(internal()),
+            Err(CommitError::Conflict { .. }) => Err(internal()),
         }
     }
 }

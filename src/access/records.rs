@@ -113,7 +113,10 @@ pub struct Change {
 #[derive(Debug)]
 pub enum CommitError {
     /// Something read before is no longer true: start the interaction again.
-    Conflict,
+    Conflict {
+        /// What would have been written, sealed body and all.
+        lost: Vec<Stored>,
+    },
     /// It cannot be done.
     Failed(Outcome),
 }
@@ -349,7 +352,7 @@ impl Records {
                 Ok(stored)
             }
             Err(StoreError::VersionConflict(_) | StoreError::ReservationConflict) => {
-                Err(CommitError::Conflict)
+                Err(CommitError::Conflict { lost: stored })
             }
             Err(error) => Err(CommitError::Failed(failed(&error))),
         }

@@ -73,17 +73,16 @@ async fn load(ctx: &Context, grant: &Grant, bundle: &[u8]) -> Result<(), Failure
         depth_max: ctx.settings.limits.depth_max,
     };
     let bundle = json::parse_resource(bundle, limits)?;
-    let bundle = read_bundle(ctx, bundle)?;
-    let entries = bundle.entries.into_iter().collect::<Result<_, _>>()?;
-    transaction(
-        ctx,
-        grant,
-        TransactionRequest {
-            entries,
-            marks: Vec::new(),
-        },
-    )
-    .await?;
+    let entries = || {
+        let bundle = read_bundle(ctx, bundle.clone())?;
+        bundle.entries.into_iter().collect()
+    };
+    let request = TransactionRequest {
+        entries: entries()?,
+        again: &entries,
+        marks: Vec::new(),
+    };
+    transaction(ctx, grant, request).await?;
     Ok(())
 }
 

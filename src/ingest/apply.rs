@@ -178,7 +178,8 @@ impl Ingest {
             let mut entries = entries.to_vec();
             let depends = overlay::lay(&self.ctx, &grant, &mut entries, cleared).await?;
             let request = TransactionRequest {
-                entries,
+                entries: entries.clone(),
+                again: &|| Ok(entries.clone()),
                 marks: vec![mark.clone()],
             };
             match transaction(&self.ctx, &grant, request).await {

@@ -39,8 +39,12 @@ impl Ingest {
         let mark = format!("hl7v2 undo {} {}", record.id, record.round);
         let mark = ctx.records.reserve_for_good(&mark).await?;
         if mark.revision == 0 {
-            let marks = vec![mark];
-            transaction(ctx, &grant, TransactionRequest { entries, marks }).await?;
+            let request = TransactionRequest {
+                entries: entries.clone(),
+                again: &|| Ok(entries.clone()),
+                marks: vec![mark],
+            };
+            transaction(ctx, &grant, request).await?;
         }
         record.state = State::Undone;
         record.round = record.round.saturating_add(1);

@@ -7,7 +7,7 @@ use crate::access::records::Change;
 use crate::fhir::resource::Resource;
 use crate::interaction::Context;
 use crate::interaction::conditional::{self, Criteria};
-use crate::interaction::stage::{Effect, Retry, Stage, Written};
+use crate::interaction::stage::{Committed, Effect, Retry, Stage, Written};
 use crate::outcome::Outcome;
 use crate::store::{Address, Method};
 
@@ -31,25 +31,31 @@ pub async fn create(
         resource_type: request.resource.resource_type(),
         id: ctx.records.new_id(),
     };
+    let CreateRequest {
+        mut resource,
+        if_none_exist,
+    } = request;
     let mut retry = Retry::new(ctx);
     loop {
         let mut stage = Stage::default();
-        let effect = stage_create(ctx, grant, &mut stage, (&address, &request)).await?;
-        if let Some(committed) = stage.commit(ctx, grant).await? {
-            return effect.written(&committed);
+        let wanted = (&address, resource, if_none_exist.as_deref());
+        let effect = stage_create(ctx, grant, &mut stage, wanted).await?;
+        match stage.commit(ctx, grant).await? {
+            Committed::Done(committed) => return effect.written(&committed),
+            Committed::Lost(lost) => resource = effect.resource_again(&lost)?,
         }
         retry.again(ctx).await?;
     }
 }
 
 /// Stages a create whose resource is valid, under an address that is free.
-pub async fn stage_create(
+async fn stage_create(
     ctx: &Context,
     grant: &Grant,
     stage: &mut Stage,
-    (address, request): (&Address, &CreateRequest),
+    (address, resource, if_none_exist): (&Address, Resource, Option<&str>),
 ) -> Result<Effect, Outcome> {
-    if let Some(query) = &request.if_none_exist {
+    if let Some(query) = if_none_exist {
         let criteria = Criteria {
             resource_type: address.resource_type,
             query,
@@ -60,7 +66,7 @@ pub async fn stage_create(
     }
     Ok(stage.push(Change {
         address: address.clone(),
-        resource: Some(request.resource.clone()),
+        resource: Some(resource),
         method: Method::Post,
         supersedes: None,
     }))

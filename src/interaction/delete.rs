@@ -8,7 +8,7 @@ use crate::access::records::{Change, Stored};
 use crate::fhir::resource_type::ResourceType;
 use crate::interaction::Context;
 use crate::interaction::conditional::{self, Criteria};
-use crate::interaction::stage::{Effect, Retry, Stage, Written};
+use crate::interaction::stage::{Committed, Effect, Retry, Stage, Written};
 use crate::interaction::update::{Precondition, Target};
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
@@ -35,7 +35,7 @@ pub async fn delete(
     loop {
         let mut stage = Stage::default();
         let effects = stage_delete(ctx, grant, &mut stage, &request).await?;
-        if let Some(committed) = stage.commit(ctx, grant).await? {
+        if let Committed::Done(committed) = stage.commit(ctx, grant).await? {
             return effects
                 .into_iter()
                 .map(|effect| effect.written(&committed))

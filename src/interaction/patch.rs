@@ -15,7 +15,7 @@ use crate::fhirpath::patch::{self as fhirpath_patch, PatchError};
 use crate::interaction::Context;
 use crate::interaction::conditional::{self, Criteria};
 use crate::interaction::read::{gone, not_found};
-use crate::interaction::stage::{Effect, Retry, Stage, Written};
+use crate::interaction::stage::{Committed, Effect, Retry, Stage, Written};
 use crate::interaction::update::{Precondition, Target};
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
@@ -53,7 +53,7 @@ pub async fn patch(
     loop {
         let mut stage = Stage::default();
         let effect = stage_patch(ctx, grant, &mut stage, &request).await?;
-        if let Some(committed) = stage.commit(ctx, grant).await? {
+        if let Committed::Done(committed) = stage.commit(ctx, grant).await? {
             return effect.written(&committed);
         }
         retry.again(ctx).await?;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::access::Grant;
 use crate::access::records::{Change, CommitError, Stored};
+use crate::fhir::resource::Resource;
 use crate::interaction::Context;
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
@@ -42,6 +43,15 @@ pub enum Effect {
     Unchanged(Stored),
     /// Nothing has to be written and there is nothing: a delete of what is not there.
     Absent,
+}
+
+/// What a commit came to.
+#[derive(Debug)]
+pub enum Committed {
+    /// Everything is stored.
+    Done(Vec<Stored>),
+    /// Nothing is: somebody else was faster. This would have been written; start again.
+    Lost(Vec<Stored>),
 }
 
 /// What a write came to.
@@ -131,28 +141,35 @@ impl Stage {
         }
     }
 
-    /// Commits everything at once. `None` when somebody else was faster: start again.
-    pub async fn commit(
-        self,
-        ctx: &Context,
-        grant: &Grant,
-    ) -> Result<Option<Vec<Stored>>, Outcome> {
+    /// Commits everything at once.
+    pub async fn commit(self, ctx: &Context, grant: &Grant) -> Result<Committed, Outcome> {
         if self.changes.is_empty() && !self.has_marks {
-            return Ok(Some(Vec::new()));
+            return Ok(Committed::Done(Vec::new()));
         }
         match ctx
             .records
             .commit(grant, self.changes, self.reservations)
             .await
         {
-            Ok(stored) => Ok(Some(stored)),
-            Err(CommitError::Conflict) => Ok(None),
+            Ok(stored) => Ok(Committed::Done(stored)),
+            Err(CommitError::Conflict { lost }) => Ok(Committed::Lost(lost)),
             Err(CommitError::Failed(outcome)) => Err(outcome),
         }
     }
 }
 
 impl Effect {
+    /// The resource of a change that was lost, to be staged again. It is read from the text that
+    /// was to be stored: a copy for each write would cost more than the few that lose.
+    pub fn resource_again(&self, lost: &[Stored]) -> Result<Resource, Outcome> {
+        let stored = match self {
+            Self::Change { number, .. } => lost.get(*number),
+            Self::Unchanged(_) | Self::Absent => None,
+        };
+        let missing = || Outcome::internal("what was lost is missing from a commit");
+        stored.ok_or_else(missing)?.resource()
+    }
+
     /// What the effect came to, given the committed versions.
     pub fn written(self, committed: &[Stored]) -> Result<Written, Outcome> {
         match self {

@@ -10,15 +10,14 @@ mod read;
 mod reference;
 pub(super) mod rewrite;
 
-use std::sync::Arc;
-
 use crate::access::Grant;
 use crate::access::records::{Change, Stored};
 use crate::fhir::resource::Resource;
 use crate::interaction::Context;
 use crate::interaction::bundle::{EntryAnswer, EntryRequest, Verb};
+use crate::interaction::delete::stage_found;
 use crate::interaction::patch::{self, Patch, patch_of_document};
-use crate::interaction::stage::{Effect, Retry, Stage, Written};
+use crate::interaction::stage::{Committed, Effect, Retry, Stage, Written};
 use crate::interaction::transaction::identity::Resolved;
 use crate::interaction::transaction::link::{Links, View};
 use crate::interaction::update;
@@ -28,10 +27,12 @@ use crate::store::Method;
 use crate::store::batch::Reservation;
 
 /// A transaction.
-#[derive(Debug, Clone)]
-pub struct TransactionRequest {
+pub struct TransactionRequest<'a> {
     /// The entries in the order of the Bundle.
     pub entries: Vec<EntryRequest>,
+    /// Makes them once more, when somebody else was faster and everything starts again: a copy of
+    /// all resources for that would cost each transaction what hardly one of them needs.
+    pub again: &'a (dyn Fn() -> Result<Vec<EntryRequest>, Outcome> + Sync),
     /// Marks set in the same commit, which fails when one was set since it was read.
     pub marks: Vec<Reservation>,
 }
@@ -39,41 +40,35 @@ pub struct TransactionRequest {
 /// Characters of a client's own label that a message shows.
 const LABEL_CHARS_MAX: usize = 64;
 
-/// What an entry writes, links rewritten and validated.
-enum Content {
-    /// Nothing: it reads or deletes.
-    None,
-    /// A resource.
-    Resource(Resource),
-    /// What a patch made of the current version; `None` when that stays the same.
-    Patched(Option<Resource>),
-}
+/// Entries with their resources ready to be staged, and what patches made of current versions.
+type Prepared = (Vec<EntryRequest>, Vec<Option<Resource>>);
 
 /// What one entry came to before the commit.
 enum Staged {
     Effects(Vec<Effect>),
     SameAs(usize),
-    Get,
+    Get(EntryRequest),
 }
 
 /// Carries a transaction out.
 pub async fn transaction(
     ctx: &Context,
     grant: &Grant,
-    request: TransactionRequest,
+    request: TransactionRequest<'_>,
 ) -> Result<Vec<EntryAnswer>, Outcome> {
-    let entries: Arc<[EntryRequest]> = request.entries.into();
+    let mut entries = request.entries;
     let mut retry = Retry::new(ctx);
     loop {
         let mut stage = Stage::default();
         for mark in &request.marks {
             stage.mark(mark.clone());
         }
-        let staged = stage_entries(ctx, grant, &mut stage, &entries).await?;
-        if let Some(committed) = stage.commit(ctx, grant).await? {
-            return answers(ctx, grant, &entries, staged, &committed).await;
+        let staged = stage_entries(ctx, grant, &mut stage, entries).await?;
+        if let Committed::Done(committed) = stage.commit(ctx, grant).await? {
+            return answers(ctx, grant, staged, &committed).await;
         }
         retry.again(ctx).await?;
+        entries = (request.again)()?;
     }
 }
 
@@ -81,18 +76,19 @@ async fn stage_entries(
     ctx: &Context,
     grant: &Grant,
     stage: &mut Stage,
-    entries: &Arc<[EntryRequest]>,
+    entries: Vec<EntryRequest>,
 ) -> Result<Vec<Staged>, Outcome> {
-    let identities = identity::settle(ctx, grant, stage, entries).await?;
-    read::check(ctx, grant, entries, &identities).await?;
-    let mut links = identities.links(entries, &ctx.settings.base_url)?;
-    let patches = patches(ctx, entries)?;
-    let sources = (&**entries, patches.as_slice());
+    let identities = identity::settle(ctx, grant, stage, &entries).await?;
+    read::check(ctx, grant, &entries, &identities).await?;
+    let mut links = identities.links(&entries, &ctx.settings.base_url)?;
+    let patches = patches(ctx, &entries)?;
+    let sources = (entries.as_slice(), patches.as_slice());
     reference::resolve(ctx, grant, sources, &identities, &mut links).await?;
-    let contents = contents(ctx, entries, (patches, &identities.resolved), links).await?;
+    let resolved = &identities.resolved;
+    let (entries, made) = prepared(ctx, entries, (patches, resolved), links).await?;
     let mut staged = Vec::with_capacity(entries.len());
-    for ((entry, resolved), content) in entries.iter().zip(identities.resolved).zip(contents) {
-        staged.push(stage_one(stage, entry, resolved, content)?);
+    for ((entry, resolved), made) in entries.into_iter().zip(identities.resolved).zip(made) {
+        staged.push(stage_one(stage, entry, resolved, made)?);
     }
     Ok(staged)
 }
@@ -110,13 +106,13 @@ fn patches(ctx: &Context, entries: &[EntryRequest]) -> Result<Vec<Option<Patch>>
 
 /// Rewrites links in, and validates, every resource of the Bundle, patched ones included, on a
 /// thread for blocking work.
-async fn contents(
+async fn prepared(
     ctx: &Context,
-    entries: &Arc<[EntryRequest]>,
+    mut entries: Vec<EntryRequest>,
     (patches, resolved): (Vec<Option<Patch>>, &[Resolved]),
     links: Links,
-) -> Result<Vec<Content>, Outcome> {
-    let (ctx, entries) = (ctx.clone(), Arc::clone(entries));
+) -> Result<Prepared, Outcome> {
+    let ctx = ctx.clone();
     let currents: Vec<Option<Stored>> = resolved
         .iter()
         .map(|resolved| match resolved {
@@ -125,30 +121,21 @@ async fn contents(
         })
         .collect();
     let work = move || {
-        let issues_max = ctx.settings.limits.issues_max;
         let mut issues = Vec::new();
-        let mut contents = Vec::with_capacity(entries.len());
-        for ((entry, patch), current) in entries.iter().zip(patches).zip(currents) {
-            let links = links.seen_from(entry.full_url.as_deref());
-            let (Verb::Post { resource, .. } | Verb::Put { resource, .. }) = &entry.verb else {
-                contents.push(match (patch, current) {
-                    (Some(patch), Some(current)) => patched(&ctx, entry, (patch, &current), &links)
-                        .map_err(|outcome| inside(outcome, entry))?,
-                    _ => Content::None,
-                });
-                continue;
-            };
-            let mut resource = resource.clone();
-            rewrite::links(&mut resource, ctx.registry.shapes(), &links);
-            if issues.len() < issues_max {
-                let outcome = check(&ctx, &resource).err();
-                let found = outcome.into_iter().flat_map(|outcome| outcome.issues);
-                issues.extend(found.map(|issue| placed(issue, entry.index)));
+        let mut all = Vec::with_capacity(entries.len());
+        for ((entry, patch), current) in entries.iter_mut().zip(patches).zip(currents) {
+            let mut made = None;
+            if let (Some(patch), Some(current)) = (patch, current) {
+                let links = links.seen_from(entry.full_url.as_deref());
+                made = patched(&ctx, entry, (patch, &current), &links)
+                    .map_err(|outcome| inside(outcome, entry))?;
+            } else {
+                finish(&ctx, entry, &links, &mut issues);
             }
-            contents.push(Content::Resource(resource));
+            all.push(made);
         }
         if issues.is_empty() {
-            Ok(contents)
+            Ok((entries, all))
         } else {
             Err(Outcome::with_issues(Kind::Unprocessable, issues))
         }
@@ -156,6 +143,20 @@ async fn contents(
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|_panicked| Outcome::internal("preparing a transaction broke off"))?
+}
+
+/// Rewrites the links of the resource that an entry brings, and says what is wrong with it.
+fn finish(ctx: &Context, entry: &mut EntryRequest, links: &Links, issues: &mut Vec<Issue>) {
+    let (Verb::Post { resource, .. } | Verb::Put { resource, .. }) = &mut entry.verb else {
+        return;
+    };
+    let links = links.seen_from(entry.full_url.as_deref());
+    rewrite::links(resource, ctx.registry.shapes(), &links);
+    if issues.len() < ctx.settings.limits.issues_max {
+        let outcome = check(ctx, resource).err();
+        let found = outcome.into_iter().flat_map(|outcome| outcome.issues);
+        issues.extend(found.map(|issue| placed(issue, entry.index)));
+    }
 }
 
 /// Refuses what breaks the definitions, and a link to an entry that there is not.
@@ -175,7 +176,7 @@ fn patched(
     entry: &EntryRequest,
     (mut patch, current): (Patch, &Stored),
     links: &View<'_>,
-) -> Result<Content, Outcome> {
+) -> Result<Option<Resource>, Outcome> {
     let Verb::Patch { condition, .. } = &entry.verb else {
         return Err(mismatch());
     };
@@ -187,7 +188,7 @@ fn patched(
             rewrite::links_of_json_patch(operations, resource_type, shapes, links);
         }
     }
-    patch::patched(ctx, (&patch, condition), current).map(Content::Patched)
+    patch::patched(ctx, (&patch, condition), current)
 }
 
 /// Turns `Patient.name` into `Bundle.entry[3].resource.name`.
@@ -207,58 +208,50 @@ fn placed(mut issue: Issue, index: usize) -> Issue {
 
 fn stage_one(
     stage: &mut Stage,
-    entry: &EntryRequest,
+    entry: EntryRequest,
     resolved: Resolved,
-    content: Content,
+    patched: Option<Resource>,
 ) -> Result<Staged, Outcome> {
-    let effect = match (resolved, content) {
-        (Resolved::Get, _) => return Ok(Staged::Get),
+    let index = entry.index;
+    let effect = match (resolved, entry.verb) {
+        (Resolved::Get, verb) => return Ok(Staged::Get(EntryRequest { verb, ..entry })),
         (Resolved::SameAs(index), _) => return Ok(Staged::SameAs(index)),
         (Resolved::Existing(stored), _) => Effect::Unchanged(stored),
-        (Resolved::Create(address), Content::Resource(resource)) => stage.push(Change {
+        (Resolved::Create(address), Verb::Post { resource, .. }) => stage.push(Change {
             address,
             resource: Some(resource),
             method: Method::Post,
             supersedes: None,
         }),
-        (Resolved::Put(address, current), Content::Resource(resource)) => {
-            let Verb::Put { condition, .. } = &entry.verb else {
-                return Err(mismatch());
-            };
-            update::put(stage, (resource, condition), (current, address))
-                .map_err(|outcome| inside(outcome, entry))?
+        (
+            Resolved::Put(address, current),
+            Verb::Put {
+                resource,
+                condition,
+                ..
+            },
+        ) => update::put(stage, (resource, &condition), (current, address))
+            .map_err(|outcome| inside_at(outcome, index, Some(condition.member())))?,
+        (Resolved::Patch(current), _) => patch::stage_patched(stage, current, patched),
+        (Resolved::Delete(found), Verb::Delete { condition, .. }) => {
+            return stage_found(stage, &condition, found)
+                .map(Staged::Effects)
+                .map_err(|outcome| inside_at(outcome, index, Some(condition.member())));
         }
-        (Resolved::Patch(current), Content::Patched(after)) => {
-            patch::stage_patched(stage, current, after)
-        }
-        (Resolved::Delete(found), _) => return Ok(Staged::Effects(bury(stage, entry, found)?)),
         _ => return Err(mismatch()),
     };
     Ok(Staged::Effects(vec![effect]))
 }
 
-fn bury(
-    stage: &mut Stage,
-    entry: &EntryRequest,
-    found: Vec<Stored>,
-) -> Result<Vec<Effect>, Outcome> {
-    let Verb::Delete { condition, .. } = &entry.verb else {
-        return Err(mismatch());
-    };
-    crate::interaction::delete::stage_found(stage, condition, found)
-        .map_err(|outcome| inside(outcome, entry))
-}
-
 async fn answers(
     ctx: &Context,
     grant: &Grant,
-    entries: &[EntryRequest],
     staged: Vec<Staged>,
     committed: &[Stored],
 ) -> Result<Vec<EntryAnswer>, Outcome> {
-    let mut answers: Vec<EntryAnswer> = Vec::with_capacity(entries.len());
+    let mut answers: Vec<EntryAnswer> = Vec::with_capacity(staged.len());
     let mut reads = read::Reads::new(ctx, committed.is_empty());
-    for (entry, staged) in entries.iter().zip(staged) {
+    for staged in staged {
         let answer = match staged {
             Staged::Effects(effects) => {
                 let mut written = Vec::with_capacity(effects.len());
@@ -274,24 +267,28 @@ async fn answers(
                 },
                 _ => return Err(mismatch()),
             },
-            Staged::Get => reads.next(ctx, grant, entry).await?,
+            Staged::Get(entry) => reads.next(ctx, grant, &entry).await?,
         };
         answers.push(answer);
     }
     Ok(answers)
 }
 
-/// The same failure, placed at its entry: at the condition that does not hold, or the resource.
-fn inside(mut outcome: Outcome, entry: &EntryRequest) -> Outcome {
-    let index = entry.index;
-    let unmet = match &entry.verb {
-        _ if outcome.kind != Kind::PreconditionFailed => None,
+/// The same failure, placed at its entry.
+fn inside(outcome: Outcome, entry: &EntryRequest) -> Outcome {
+    let condition = match &entry.verb {
         Verb::Put { condition, .. }
         | Verb::Patch { condition, .. }
         | Verb::Delete { condition, .. } => Some(condition.member()),
         Verb::Post { .. } => Some("ifNoneExist"),
         Verb::Get { .. } => None,
     };
+    inside_at(outcome, entry.index, condition)
+}
+
+/// The same failure, placed at the condition that does not hold, or else at the resource.
+fn inside_at(mut outcome: Outcome, index: usize, condition: Option<&str>) -> Outcome {
+    let unmet = condition.filter(|_| outcome.kind == Kind::PreconditionFailed);
     for issue in &mut outcome.issues {
         if let (Some(member), []) = (unmet, issue.expression.as_slice()) {
             issue

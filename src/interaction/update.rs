@@ -10,7 +10,7 @@ use crate::fhir::id;
 use crate::fhir::resource::Resource;
 use crate::interaction::Context;
 use crate::interaction::conditional::{self, Criteria};
-use crate::interaction::stage::{Effect, Retry, Stage, Written};
+use crate::interaction::stage::{Committed, Effect, Retry, Stage, Written};
 use crate::outcome::Outcome;
 use crate::outcome::kind::Kind;
 use crate::store::{Address, Method};
@@ -96,12 +96,24 @@ pub async fn update(
 ) -> Result<Written, Outcome> {
     check_id(&request)?;
     ctx.check_valid(&request.resource)?;
+    let UpdateRequest {
+        mut resource,
+        target,
+        condition,
+    } = request;
+    let has_id = resource.id().is_some();
     let mut retry = Retry::new(ctx);
     loop {
         let mut stage = Stage::default();
-        let effect = stage_update(ctx, grant, &mut stage, &request).await?;
-        if let Some(committed) = stage.commit(ctx, grant).await? {
-            return effect.written(&committed);
+        let found = find_target(ctx, grant, &mut stage, (&resource, &target)).await?;
+        let effect = put(&mut stage, (resource, &condition), found)?;
+        match stage.commit(ctx, grant).await? {
+            Committed::Done(committed) => return effect.written(&committed),
+            Committed::Lost(lost) => resource = effect.resource_again(&lost)?,
+        }
+        if !has_id {
+            // That of what it would have written; criteria may find another resource now.
+            resource.object_mut().remove("id");
         }
         retry.again(ctx).await?;
     }
@@ -132,22 +144,6 @@ pub fn check_id(request: &UpdateRequest) -> Result<(), Outcome> {
         )
         .at(format!("{name}.id"))),
     }
-}
-
-/// Stages an update whose resource is valid.
-pub async fn stage_update(
-    ctx: &Context,
-    grant: &Grant,
-    stage: &mut Stage,
-    request: &UpdateRequest,
-) -> Result<Effect, Outcome> {
-    let named = (&request.resource, &request.target);
-    let current = find_target(ctx, grant, stage, named).await?;
-    put(
-        stage,
-        (request.resource.clone(), &request.condition),
-        current,
-    )
 }
 
 /// The version an update is about and its address; there is no version when it creates.

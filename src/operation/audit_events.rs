@@ -118,7 +118,7 @@ impl AuditEvents {
             let some = std::mem::replace(&mut changes, later);
             match self.ctx.records.commit(grant, some, Vec::new()).await {
                 // Another process has made the same of them.
-                Ok(_) | Err(CommitError::Conflict) => {}
+                Ok(_) | Err(CommitError::Conflict { .. }) => {}
                 Err(CommitError::Failed(outcome)) => return Err(outcome),
             }
         }

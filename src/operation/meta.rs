@@ -133,7 +133,7 @@ pub async fn change(
                 let meta = meta_of(&stored.resource()?);
                 return Ok((stored, answer(meta)));
             }
-            Err(CommitError::Conflict) => retry.again(ctx).await?,
+            Err(CommitError::Conflict { .. }) => retry.again(ctx).await?,
             Err(CommitError::Failed(outcome)) => return Err(outcome),
         }
     }

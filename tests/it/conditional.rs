@@ -20,6 +20,7 @@ on_both_stores!(
     a_conditional_delete_takes_several_when_configured,
     criteria_must_be_exact,
     racing_conditional_creates_leave_one_resource,
+    racing_conditional_updates_leave_one_resource_with_every_version,
     racing_transactions_leave_one_resource,
 );
 
@@ -217,6 +218,33 @@ async fn racing_conditional_creates_leave_one_resource(backend: Backend) {
         .count();
     assert_eq!(created, 1);
     assert_eq!(count(&server, "raced").await, 1);
+}
+
+async fn racing_conditional_updates_leave_one_resource_with_every_version(backend: Backend) {
+    const WRITERS: usize = 16;
+    let server = TestServer::start(backend).await;
+    let path = format!("Patient?{}", criteria("raced"));
+    // None of them names an id, and what a lost attempt would have been called does not count.
+    let writes = (0..WRITERS).map(|number| {
+        let mut patient = identified("raced", &format!("Name{number}"));
+        patient.as_object_mut().unwrap().remove("id");
+        let (server, path) = (&server, &path);
+        async move { server.put(path, &patient).await }
+    });
+    for answer in join_all(writes).await {
+        let says = answer.text();
+        assert!(answer.status.is_success(), "{}: {says}", answer.status);
+    }
+    assert_eq!(count(&server, "raced").await, 1);
+    let history = server.get("Patient/_history").await.json();
+    assert_eq!(history["total"], WRITERS, "a version was lost");
+    let names: std::collections::BTreeSet<String> = history["entry"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["resource"]["name"].to_string())
+        .collect();
+    assert_eq!(names.len(), WRITERS, "{names:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

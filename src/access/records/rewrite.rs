@@ -39,7 +39,7 @@ impl Records {
         match self.parts.store.commit(batch).await {
             Ok(()) => Ok(stored),
             Err(StoreError::VersionConflict(_) | StoreError::ReservationConflict) => {
-                Err(CommitError::Conflict)
+                Err(CommitError::Conflict { lost: Vec::new() })
             }
             Err(error) => Err(CommitError::Failed(failed(&error))),
         }

@@ -35,9 +35,9 @@ pub(crate) async fn bundle(
     let sent = body::read(&caller.state, sent).await?;
     let bytes = sent.len();
     let work = async move {
-        let sent = body::resource_of(&caller.state, &headers, &sent)?;
         let with_resources = Prefer::of(&headers).asks_for(Return::Representation);
-        carry_out(&caller.state.ctx, &grant, &id, (sent, with_resources)).await
+        let read = || body::resource_of(&caller.state, &headers, &sent);
+        carry_out(&caller.state.ctx, &grant, &id, (&read, with_resources)).await
     };
     body::aside(bytes, work).await?
 }
@@ -46,8 +46,9 @@ async fn carry_out(
     ctx: &Context,
     grant: &Grant,
     id: &RequestId,
-    (sent, with_resources): (Resource, bool),
+    (read, with_resources): (&(dyn Fn() -> Result<Resource, Outcome> + Sync), bool),
 ) -> Answer {
+    let sent = read()?;
     if sent.resource_type().name() != "Bundle" {
         let reason = "Only a Bundle (batch or transaction) can be posted to the base; a resource \
                       goes to its type, as in POST Patient.";
@@ -58,16 +59,12 @@ async fn carry_out(
     let request = read_bundle(ctx, sent)?;
     let is_transaction = request.is_transaction;
     let answers = if is_transaction {
-        let entries = request.entries.into_iter().collect::<Result<_, _>>()?;
-        transaction(
-            ctx,
-            grant,
-            TransactionRequest {
-                entries,
-                marks: Vec::new(),
-            },
-        )
-        .await?
+        let request = TransactionRequest {
+            entries: request.entries.into_iter().collect::<Result<_, _>>()?,
+            again: &|| read_bundle(ctx, read()?)?.entries.into_iter().collect(),
+            marks: Vec::new(),
+        };
+        transaction(ctx, grant, request).await?
     } else {
         batch(
             ctx,

@@ -129,9 +129,8 @@ impl Carrier {
             .read(u64::try_from(bytes_max).unwrap_or(u64::MAX))
             .map_err(|error| unreadable(&error))?;
         let mark = self.mark_of(&bytes);
-        let resource = self.parse(&bytes)?;
-        drop(bytes);
-        let entries = self.entries_of(resource)?;
+        let read = || self.entries_of(self.parse(&bytes)?);
+        let entries = read()?;
         let reservation = self.mark(&mark).await?;
         if reservation.revision > 0 {
             report.files_known += 1;
@@ -139,6 +138,7 @@ impl Carrier {
         }
         let request = TransactionRequest {
             entries,
+            again: &read,
             marks: vec![reservation],
         };
         let answers = transaction(&self.ctx, &self.grant, request).await?;
@@ -264,8 +264,10 @@ impl Carrier {
                 index,
                 ..line.entry.clone()
             };
+            let entries = || Ok(lines.iter().enumerate().map(renumbered).collect());
             let request = TransactionRequest {
-                entries: lines.iter().enumerate().map(renumbered).collect(),
+                entries: entries()?,
+                again: &entries,
                 marks: vec![together],
             };
             if let Ok(answers) = transaction(&self.ctx, &self.grant, request).await {
@@ -290,11 +292,15 @@ impl Carrier {
             report.unchanged += 1;
             return Ok(());
         }
-        let request = TransactionRequest {
-            entries: vec![EntryRequest {
+        let entries = || {
+            Ok(vec![EntryRequest {
                 index: 0,
-                ..line.entry
-            }],
+                ..line.entry.clone()
+            }])
+        };
+        let request = TransactionRequest {
+            entries: entries()?,
+            again: &entries,
             marks: vec![mark, self.mark(singly).await?],
         };
         match transaction(&self.ctx, &self.grant, request).await {

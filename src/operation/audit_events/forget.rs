@@ -82,7 +82,7 @@ impl AuditEvents {
         }
         match records.rewrite(&writing, &stored, resource).await {
             // Nobody but this rewrites it.
-            Ok(_) | Err(CommitError::Conflict) => Ok(()),
+            Ok(_) | Err(CommitError::Conflict { .. }) => Ok(()),
             Err(CommitError::Failed(outcome)) => Err(outcome),
         }
     }
