@@ -24,6 +24,11 @@ impl<'a> Reading<'a> {
         }
     }
 
+    /// Its place among all segments of the message, from 0.
+    pub(super) fn place(&self) -> usize {
+        self.segment.index()
+    }
+
     /// Its name.
     pub(super) fn name(&self) -> &'a str {
         self.segment.name()

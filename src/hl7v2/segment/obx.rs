@@ -132,6 +132,8 @@ fn identity(conversion: &Conversion<'_>, obx: &Reading<'_>, order: &OfOrder<'_>)
         .component(1)
         .value()
         .or(code.component(2).value())
+        .or(code.component(4).value())
+        .or(code.component(5).value())
         .unwrap_or_default();
     let sub_id = obx.field(4).text();
     // Without a sub-id the place tells apart what has the same code.
@@ -149,7 +151,7 @@ fn identity(conversion: &Conversion<'_>, obx: &Reading<'_>, order: &OfOrder<'_>)
             obx.field(4),
             "does not tell this observation from another one",
         );
-        return made(&format!("{place} {}", order.index));
+        return made(&format!("{place} of segment {}", obx.place()));
     }
     identity
 }
