@@ -104,7 +104,9 @@ impl Mailer {
                 return;
             };
             if let Err(error) = transport.send(message).await {
-                tracing::error!(%error, "a mail could not be handed over");
+                // What the mail server answers may repeat the address.
+                let (permanent, timeout) = (error.is_permanent(), error.is_timeout());
+                tracing::error!(permanent, timeout, "a mail could not be handed over");
             }
         });
     }
